@@ -1,0 +1,297 @@
+//! The frame of an image: header, sections, checksum.
+
+use crc::{CRC_32_ISO_HDLC, Crc};
+
+use crate::error::ImageError;
+use crate::field::{Record, record};
+use crate::op::{OpSet, Opcode};
+use crate::table::{Input, OpEntry, Output, State, Step, Tensor};
+
+/// The first four bytes of every image.
+pub const MAGIC: [u8; 4] = *b"FIXI";
+/// Images of another major version are refused.
+pub const VERSION_MAJOR: u16 = 1;
+/// Raised when an addition leaves older images readable.
+pub const VERSION_MINOR: u16 = 0;
+/// The image itself, its sections and its arena start at multiples of this many bytes.
+pub const ALIGNMENT: usize = 16;
+/// Where the checksum lies; it is computed with these four bytes taken as zero.
+pub const CHECKSUM_OFFSET: usize = 12;
+
+/// The parts of an image, in the order in which they lie in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Section {
+    /// [`Tensor`] records.
+    Tensors,
+    /// [`OpEntry`] records.
+    Ops,
+    /// The parameter records of [`crate::op`], found through [`OpEntry::params`].
+    Params,
+    /// [`Step`] records: the schedule.
+    Steps,
+    /// [`Input`] records.
+    Inputs,
+    /// [`Output`] records.
+    Outputs,
+    /// [`State`] records.
+    States,
+    /// Weights, biases, multipliers and tables, in the order of their use.
+    Data,
+    /// Names and provenance as JSON; may be empty, never read on a device.
+    Metadata,
+}
+
+impl Section {
+    /// All sections in order.
+    pub const ALL: [Self; 9] = [
+        Self::Tensors,
+        Self::Ops,
+        Self::Params,
+        Self::Steps,
+        Self::Inputs,
+        Self::Outputs,
+        Self::States,
+        Self::Data,
+        Self::Metadata,
+    ];
+}
+
+record! {
+    /// Where a section lies.
+    pub struct SectionRange {
+        /// Bytes from the start of the image, a multiple of [`ALIGNMENT`].
+        pub offset: u32,
+        /// Length in bytes.
+        pub len_bytes: u32,
+    }
+}
+
+record! {
+    /// The first bytes of an image.
+    pub struct Header {
+        /// [`MAGIC`].
+        pub magic: [u8; 4],
+        /// [`VERSION_MAJOR`] of the writer.
+        pub major: u16,
+        /// [`VERSION_MINOR`] of the writer.
+        pub minor: u16,
+        /// Length of the whole image in bytes, header and padding included.
+        pub total_len: u32,
+        /// [`checksum`] of the whole image.
+        pub checksum: u32,
+        /// Which operators the image needs: bit *n* stands for opcode *n*.
+        pub op_set: u64,
+        /// Bytes of RAM that one inference needs: inputs, outputs, activations, scratch, state.
+        pub arena_len: u32,
+        /// Zero in version 1.
+        pub flags: u32,
+        /// The sections in the order of [`Section::ALL`].
+        pub sections: [SectionRange; 9],
+    }
+}
+
+/// CRC-32 (ISO-HDLC, as in zlib and PNG) of an image, its checksum field taken as zero.
+pub fn checksum(image: &[u8]) -> u32 {
+    const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+    let (head, rest) = image
+        .split_at_checked(CHECKSUM_OFFSET)
+        .unwrap_or((image, &[]));
+    let mut digest = CRC.digest();
+    digest.update(head);
+    digest.update(&[0; 4]);
+    digest.update(rest.get(4..).unwrap_or(&[]));
+    digest.finalize()
+}
+
+/// A view of an image whose frame has been checked; it borrows the bytes where they lie.
+///
+/// The tables are reached by index and decoded on access. What the records *say* (shapes, spans,
+/// operator rules) is checked when an engine binds the image.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'m> {
+    bytes: &'m [u8],
+    header: Header,
+}
+
+impl<'m> Image<'m> {
+    /// Checks the frame and the checksum of `bytes`, which may be longer than the image.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError`] says what is wrong; nothing of a refused image is used.
+    pub fn parse(bytes: &'m [u8]) -> Result<Self, ImageError> {
+        let image = Self::parse_frame(bytes)?;
+        let computed = checksum(image.bytes);
+        let stated = image.header.checksum;
+        if computed == stated {
+            Ok(image)
+        } else {
+            Err(ImageError::Checksum { stated, computed })
+        }
+    }
+
+    /// As [`parse`](Self::parse), without the pass over all bytes for the checksum.
+    ///
+    /// For tools which repair a checksum, and for images that something else has authenticated.
+    /// Memory safety never depends on the checksum.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse), but never [`ImageError::Checksum`].
+    pub fn parse_frame(bytes: &'m [u8]) -> Result<Self, ImageError> {
+        let given = bytes.len() as u32;
+        let truncated = |needed| ImageError::Truncated { needed, given };
+        let header = Header::read(bytes).ok_or(truncated(Header::LEN as u32))?;
+        if header.magic != MAGIC {
+            return Err(ImageError::NotAnImage);
+        }
+        if header.major != VERSION_MAJOR {
+            return Err(ImageError::Version {
+                major: header.major,
+                minor: header.minor,
+            });
+        }
+        let bytes = bytes
+            .get(..header.total_len as usize)
+            .ok_or(truncated(header.total_len))?;
+        if bytes.as_ptr().addr() % ALIGNMENT != 0 {
+            return Err(ImageError::Misaligned);
+        }
+        check_sections(&header)?;
+        Ok(Self { bytes, header })
+    }
+
+    /// The header.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The whole image.
+    pub fn bytes(&self) -> &'m [u8] {
+        self.bytes
+    }
+
+    /// Which operators the image needs.
+    pub fn op_set(&self) -> OpSet {
+        OpSet::from_bits(self.header.op_set)
+    }
+
+    /// Bytes of RAM that the image needs.
+    pub fn arena_len(&self) -> usize {
+        self.header.arena_len as usize
+    }
+
+    /// The bytes of a section.
+    pub fn section(&self, section: Section) -> &'m [u8] {
+        let Some(range) = self.header.sections.get(section as usize) else {
+            return &[];
+        };
+        let start = range.offset as usize;
+        self.bytes
+            .get(start..start.saturating_add(range.len_bytes as usize))
+            .unwrap_or(&[])
+    }
+
+    /// Number of records of a table section.
+    fn count<R: Record>(&self, section: Section) -> usize {
+        self.section(section).len() / R::LEN
+    }
+
+    /// The record at `index` of a table section.
+    fn record<R: Record>(&self, section: Section, index: usize) -> Option<R> {
+        R::read(self.section(section).get(index.checked_mul(R::LEN)?..)?)
+    }
+
+    /// Number of tensors.
+    pub fn tensor_count(&self) -> usize {
+        self.count::<Tensor>(Section::Tensors)
+    }
+
+    /// The tensor at `index`.
+    pub fn tensor(&self, index: usize) -> Option<Tensor> {
+        self.record(Section::Tensors, index)
+    }
+
+    /// Number of operators.
+    pub fn op_count(&self) -> usize {
+        self.count::<OpEntry>(Section::Ops)
+    }
+
+    /// The operator at `index`.
+    pub fn op(&self, index: usize) -> Option<OpEntry> {
+        self.record(Section::Ops, index)
+    }
+
+    /// The opcode of the operator at `index`; `None` also where this version does not know it.
+    pub fn opcode(&self, index: usize) -> Option<Opcode> {
+        Opcode::from_u8(self.op(index)?.opcode)
+    }
+
+    /// The parameter record of an operator.
+    pub fn params<R: Record>(&self, entry: &OpEntry) -> Option<R> {
+        R::read(self.section(Section::Params).get(entry.params as usize..)?)
+    }
+
+    /// Number of steps in the schedule.
+    pub fn step_count(&self) -> usize {
+        self.count::<Step>(Section::Steps)
+    }
+
+    /// The step at `index`.
+    pub fn step(&self, index: usize) -> Option<Step> {
+        self.record(Section::Steps, index)
+    }
+
+    /// Number of inputs.
+    pub fn input_count(&self) -> usize {
+        self.count::<Input>(Section::Inputs)
+    }
+
+    /// The input at `index`.
+    pub fn input(&self, index: usize) -> Option<Input> {
+        self.record(Section::Inputs, index)
+    }
+
+    /// Number of outputs.
+    pub fn output_count(&self) -> usize {
+        self.count::<Output>(Section::Outputs)
+    }
+
+    /// The output at `index`.
+    pub fn output(&self, index: usize) -> Option<Output> {
+        self.record(Section::Outputs, index)
+    }
+
+    /// Number of state tensors.
+    pub fn state_count(&self) -> usize {
+        self.count::<State>(Section::States)
+    }
+
+    /// The state tensor at `index`.
+    pub fn state(&self, index: usize) -> Option<State> {
+        self.record(Section::States, index)
+    }
+
+    /// `len` items of constant data that start `offset` bytes into the data section; `None` where
+    /// they leave it or `offset` is not a multiple of the item's alignment.
+    pub fn data<T: bytemuck::AnyBitPattern>(&self, offset: u32, len: usize) -> Option<&'m [T]> {
+        let start = offset as usize;
+        let end = start.checked_add(len.checked_mul(size_of::<T>())?)?;
+        bytemuck::try_cast_slice(self.section(Section::Data).get(start..end)?).ok()
+    }
+}
+
+/// Sections lie in order, aligned, inside the image and behind the header.
+fn check_sections(header: &Header) -> Result<(), ImageError> {
+    let mut end = Header::LEN as u32;
+    for (section, range) in Section::ALL.into_iter().zip(header.sections) {
+        let aligned = (range.offset as usize).is_multiple_of(ALIGNMENT);
+        let next = range.offset.checked_add(range.len_bytes);
+        match next {
+            Some(next) if aligned && range.offset >= end && next <= header.total_len => end = next,
+            _ => return Err(ImageError::Section(section)),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,527 @@
+//! The operators: their codes and their parameter records.
+//!
+//! A record holds the geometry of one operator, the tensors it touches and where its constants lie
+//! in the data section. Arithmetic is stated where the record is: it is part of the format, since
+//! every implementation must give the same bytes.
+//!
+//! Requantisation of an accumulator `acc` by `multiplier` and `shift`, written `requant(acc)`:
+//!
+//! ```text
+//! requant(acc) = floor(((acc << shift) · multiplier + 2^31) / 2^32)
+//! ```
+//!
+//! with `acc << shift` within 32 bits (the compiler proves it) and a 64-bit product: one rounding,
+//! half up. Activations are NHWC, batch 1. `clamp` is to the record's `act_min..=act_max`.
+
+use crate::field::record;
+use crate::table::TensorId;
+
+/// Bytes from the start of the data section.
+pub type DataOffset = u32;
+
+/// Declares the operator table: code, name, record.
+macro_rules! operators {
+    ($($(#[$meta:meta])* $name:ident = $code:literal: $record:ident,)*) => {
+        /// What an operator does, and in which order its weights lie.
+        ///
+        /// Kernels for different weight orders have codes of their own, so that
+        /// [`OpSet`] tells exactly which kernels an image needs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Opcode {
+            $($(#[$meta])* #[doc = concat!("\n\nParameters: [`", stringify!($record), "`].")]
+            $name = $code,)*
+        }
+
+        impl Opcode {
+            /// Every operator of this version.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The operator with this code.
+            pub const fn from_u8(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// The name, as `inspect` and error messages print it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)*
+                }
+            }
+        }
+    };
+}
+
+operators! {
+    /// Convolution and matrix product, weights `[out_c][kernel_h][kernel_w][in_c / groups]`.
+    Conv = 1: Conv,
+    /// As `Conv`, weights ordered for `SMLAD`: see [`paired`].
+    ConvPaired = 2: Conv,
+    /// Depthwise convolution, weights `[kernel_h][kernel_w][out_c]`.
+    Depthwise = 3: Conv,
+    /// As `Depthwise`, weights ordered for `SMLAD`: see [`planar`].
+    DepthwisePlanar = 4: Conv,
+    /// Largest value of each window.
+    MaxPool = 5: MaxPool,
+    /// Mean of each window.
+    AvgPool = 6: AvgPool,
+    /// Mean over one axis.
+    Mean = 7: Mean,
+    /// Sum of two tensors, or difference.
+    Add = 8: Binary,
+    /// Product of two tensors.
+    Mul = 9: Binary,
+    /// Any function of one 8-bit value, as a table.
+    Lut = 10: Lut,
+    /// Rectifier with a slope per channel below zero.
+    PRelu = 11: PRelu,
+    /// Softmax over the innermost axis.
+    Softmax = 12: Softmax,
+    /// Strided copy: transpose, slice, concatenation, tiling.
+    Copy = 13: Copy,
+    /// Fill with one value.
+    Fill = 14: Fill,
+    /// Nearest or bilinear interpolation.
+    Resize = 15: Resize,
+    /// Index of the largest value along an axis.
+    ArgMax = 16: ArgMax,
+}
+
+/// A set of operators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpSet(u64);
+
+impl OpSet {
+    /// No operator.
+    pub const EMPTY: Self = Self(0);
+
+    /// Every operator of this version.
+    pub const ALL: Self = {
+        let mut set = Self::EMPTY;
+        let mut i = 0;
+        while i < Opcode::ALL.len() {
+            set = set.with(Opcode::ALL[i]);
+            i += 1;
+        }
+        set
+    };
+
+    /// The set whose bit *n* stands for opcode *n*.
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
+    /// Bit *n* stands for opcode *n*.
+    pub const fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// This set and `opcode`.
+    #[must_use]
+    pub const fn with(self, opcode: Opcode) -> Self {
+        Self(self.0 | 1 << opcode as u8)
+    }
+
+    /// Whether `opcode` is in the set.
+    pub const fn contains(self, opcode: Opcode) -> bool {
+        self.0 >> opcode as u8 & 1 != 0
+    }
+
+    /// The lowest code that is in this set and not in `allowed`.
+    pub const fn first_outside(self, allowed: Self) -> Option<u8> {
+        let outside = self.0 & !allowed.0;
+        if outside == 0 {
+            None
+        } else {
+            Some(outside.trailing_zeros() as u8)
+        }
+    }
+}
+
+record! {
+    /// Geometry of a sliding window over a `[h, w, c]` tensor.
+    ///
+    /// Output `(y, x)` sees input rows `y·stride_h − pad_top + i·dilation_h` for `i < kernel_h`,
+    /// columns alike. What lies outside the input is padding; the extent of the padding below and
+    /// to the right follows from `out_h` and `out_w`.
+    pub struct Window {
+        /// Input rows.
+        pub in_h: u16,
+        /// Input columns.
+        pub in_w: u16,
+        /// Input channels.
+        pub in_c: u16,
+        /// Output rows.
+        pub out_h: u16,
+        /// Output columns.
+        pub out_w: u16,
+        /// Output channels.
+        pub out_c: u16,
+        /// Kernel rows.
+        pub kernel_h: u16,
+        /// Kernel columns.
+        pub kernel_w: u16,
+        /// Vertical stride.
+        pub stride_h: u16,
+        /// Horizontal stride.
+        pub stride_w: u16,
+        /// Distance between kernel rows.
+        pub dilation_h: u16,
+        /// Distance between kernel columns.
+        pub dilation_w: u16,
+        /// Rows of padding above.
+        pub pad_top: u16,
+        /// Columns of padding to the left.
+        pub pad_left: u16,
+    }
+}
+
+record! {
+    /// Convolution, grouped or not; a matrix product is a 1×1 kernel over `in_w` pixels.
+    ///
+    /// `out[y, x, n] = clamp(out_zero + requant(bias[n] + Σ w[n, i, j, c] · in[.., .., c]))` with
+    /// `pad_value` where the window leaves the input; `bias` already holds −`pad_value` · Σw.
+    ///
+    /// For depthwise operators `groups == in_c`, and output channel `n` reads input channel
+    /// `n / (out_c / in_c)`.
+    pub struct Conv {
+        /// `[in_h, in_w, in_c]`, 8 bits.
+        pub input: TensorId,
+        /// `[out_h, out_w, out_c]`, 8 bits.
+        pub output: TensorId,
+        /// Working memory of the kernel, at least what the kernel's `scratch_len` asks for.
+        pub scratch: TensorId,
+        /// Input channels and output channels fall into this many independent groups.
+        pub groups: u16,
+        /// The window.
+        pub window: Window,
+        /// Weights in the order of the opcode.
+        pub weights: DataOffset,
+        /// `i32` per output channel.
+        pub bias: DataOffset,
+        /// `i32` per output channel.
+        pub multipliers: DataOffset,
+        /// Left shift of the accumulator before the multiplication, 0 to 31.
+        pub shift: u8,
+        /// Zero point of the input.
+        pub pad_value: i8,
+        /// Zero point of the output.
+        pub out_zero: i8,
+        /// Lower bound of the output.
+        pub act_min: i8,
+        /// Upper bound of the output.
+        pub act_max: i8,
+        /// Zero.
+        pub reserved: [u8; 3],
+    }
+}
+
+record! {
+    /// `out = max(act_min, max over the window)`; padding is ignored, a window that lies wholly in
+    /// the padding gives `act_min`.
+    pub struct MaxPool {
+        /// `[in_h, in_w, c]`, 8 bits.
+        pub input: TensorId,
+        /// `[out_h, out_w, c]`, 8 bits.
+        pub output: TensorId,
+        /// The window; `in_c == out_c`.
+        pub window: Window,
+        /// Lower bound of the output.
+        pub act_min: i8,
+        /// Upper bound of the output.
+        pub act_max: i8,
+    }
+}
+
+record! {
+    /// `out = clamp(out_zero + requant(Σ (in − in_zero)))` over the part of the window inside the
+    /// input, with the multiplier of its number of elements.
+    pub struct AvgPool {
+        /// `[in_h, in_w, c]`, 8 bits.
+        pub input: TensorId,
+        /// `[out_h, out_w, c]`, 8 bits.
+        pub output: TensorId,
+        /// The window; `in_c == out_c`.
+        pub window: Window,
+        /// Pairs of `i32`: a number of elements, ascending, and the multiplier that belongs to it.
+        pub multipliers: DataOffset,
+        /// Number of pairs. A window of a size that is not listed uses the last one.
+        pub multiplier_count: u16,
+        /// Left shift of the sum before the multiplication.
+        pub shift: u8,
+        /// Zero point of the input.
+        pub in_zero: i8,
+        /// Zero point of the output.
+        pub out_zero: i8,
+        /// Lower bound of the output.
+        pub act_min: i8,
+        /// Upper bound of the output.
+        pub act_max: i8,
+        /// Zero.
+        pub reserved: u8,
+    }
+}
+
+record! {
+    /// Mean over the middle axis of `[outer, len, inner]`:
+    /// `out = clamp(out_zero + requant(Σ (in − in_zero)))`.
+    pub struct Mean {
+        /// `[outer, len, inner]`, 8 bits.
+        pub input: TensorId,
+        /// `[outer, inner]`, 8 bits.
+        pub output: TensorId,
+        /// Extent before the axis.
+        pub outer: u32,
+        /// Extent of the axis.
+        pub len: u32,
+        /// Extent behind the axis.
+        pub inner: u32,
+        /// 2^32 · scale ratio / `len`, shifted down by `shift`.
+        pub multiplier: i32,
+        /// Left shift of the sum before the multiplication.
+        pub shift: u8,
+        /// Zero point of the input.
+        pub in_zero: i8,
+        /// Zero point of the output.
+        pub out_zero: i8,
+        /// Lower bound of the output.
+        pub act_min: i8,
+        /// Upper bound of the output.
+        pub act_max: i8,
+        /// Zero.
+        pub reserved: [u8; 3],
+    }
+}
+
+record! {
+    /// Two operands of shape `dims`, each read with its own strides (0 where it is broadcast).
+    ///
+    /// - `Add`: `clamp(floor((a · a_multiplier + b · b_multiplier + bias) / 2^shift))`; zero points
+    ///   and the half of the rounding are in `bias`. All terms stay within 32 bits.
+    /// - `Mul`: `clamp(out_zero + requant((a − a_zero) · (b − b_zero)))` with `a_multiplier` as the
+    ///   multiplier.
+    pub struct Binary {
+        /// First operand, 8 bits.
+        pub a: TensorId,
+        /// Second operand, 8 bits; it may be constant.
+        pub b: TensorId,
+        /// Output, 8 bits, contiguous.
+        pub output: TensorId,
+        /// Zero.
+        pub reserved: u16,
+        /// Shape, outermost first, padded in front with ones.
+        pub dims: [u32; 4],
+        /// Elements between neighbours of `a` along each axis.
+        pub a_strides: [u32; 4],
+        /// Elements between neighbours of `b` along each axis.
+        pub b_strides: [u32; 4],
+        /// See above.
+        pub a_multiplier: i32,
+        /// See above.
+        pub b_multiplier: i32,
+        /// See above.
+        pub bias: i32,
+        /// Right shift of the sum (`Add`), left shift of the product (`Mul`).
+        pub shift: u8,
+        /// Zero point of `a` (`Mul`).
+        pub a_zero: i8,
+        /// Zero point of `b` (`Mul`).
+        pub b_zero: i8,
+        /// Zero point of the output (`Mul`).
+        pub out_zero: i8,
+        /// Lower bound of the output.
+        pub act_min: i8,
+        /// Upper bound of the output.
+        pub act_max: i8,
+        /// Zero.
+        pub reserved2: u16,
+    }
+}
+
+record! {
+    /// `out[i] = table[in[i] as u8]`.
+    pub struct Lut {
+        /// 8 bits.
+        pub input: TensorId,
+        /// 8 bits, as long as the input; may be the same span.
+        pub output: TensorId,
+        /// 256 bytes.
+        pub table: DataOffset,
+    }
+}
+
+record! {
+    /// `out = clamp(out_zero + requant(in − in_zero))` with `positive` as the multiplier where
+    /// `in ≥ in_zero`, otherwise with the multiplier of the innermost axis' channel.
+    pub struct PRelu {
+        /// `[.., channels]`, 8 bits.
+        pub input: TensorId,
+        /// As long as the input; may be the same span.
+        pub output: TensorId,
+        /// Extent of the innermost axis.
+        pub channels: u32,
+        /// Multiplier of values not below zero.
+        pub positive: i32,
+        /// `i32` per channel: multipliers of values below zero.
+        pub negative: DataOffset,
+        /// Left shift before the multiplication.
+        pub shift: u8,
+        /// Zero point of the input.
+        pub in_zero: i8,
+        /// Zero point of the output.
+        pub out_zero: i8,
+        /// Zero.
+        pub reserved: u8,
+    }
+}
+
+record! {
+    /// Softmax over rows of `len` values.
+    ///
+    /// With `e[i] = table[max − in[i]]`, where `table[d]` is `2^t · exp(−d · scale)` rounded and the
+    /// `t ≤ 23` which the compiler chose keeps `s = Σ e` within 32 bits, normalised by `n = leading_zeros(s)`, `r = floor((2^63 − 1) / (s << n))`:
+    ///
+    /// `p[i] = floor(e[i] · r / 2^(39 − n))` is the probability with 24 fractional bits, and
+    /// `out[i] = clamp(out_zero + floor((p[i] · multiplier + 2^31) / 2^32))`.
+    pub struct Softmax {
+        /// `[rows, len]`, 8 bits.
+        pub input: TensorId,
+        /// As long as the input; may be the same span.
+        pub output: TensorId,
+        /// Number of rows.
+        pub outer: u32,
+        /// Values per row.
+        pub len: u32,
+        /// 256 `u32`.
+        pub table: DataOffset,
+        /// 2^8 / output scale.
+        pub multiplier: i32,
+        /// Zero point of the output.
+        pub out_zero: i8,
+        /// Zero.
+        pub reserved: [u8; 3],
+    }
+}
+
+record! {
+    /// Copies elements: for every index vector `i` below `dims`,
+    /// `out[out_base + Σ i·out_stride] = in[in_base + Σ i·in_stride]`.
+    pub struct Copy {
+        /// Source; it may be constant.
+        pub input: TensorId,
+        /// Destination.
+        pub output: TensorId,
+        /// Source element of the first copy.
+        pub in_base: u32,
+        /// Destination element of the first copy.
+        pub out_base: u32,
+        /// `rank` triples of `i32`, outermost first: extent, input stride, output stride.
+        pub axes: DataOffset,
+        /// Number of axes, at most 8.
+        pub rank: u8,
+        /// Bytes per element: 1, 2 or 4.
+        pub element_bytes: u8,
+        /// Zero.
+        pub reserved: u16,
+    }
+}
+
+record! {
+    /// Fills a tensor with one byte.
+    pub struct Fill {
+        /// The tensor.
+        pub output: TensorId,
+        /// The byte.
+        pub value: i8,
+        /// Zero.
+        pub reserved: u8,
+    }
+}
+
+record! {
+    /// Interpolates between neighbouring rows and columns.
+    ///
+    /// Row table entries are three `u16`: the two input rows `r0`, `r1` and the weight `f` of the
+    /// second, in 1/256. Columns alike. With `top = (256 − fc) · in[r0, c0] + fc · in[r0, c1]`,
+    /// `bottom` alike from `r1`:
+    /// `out = floor(((256 − fr) · top + fr · bottom + 2^15) / 2^16)`. Scale and zero point of the
+    /// output are the input's. Nearest neighbour has all weights 0.
+    pub struct Resize {
+        /// `[in_h, in_w, c]`, 8 bits.
+        pub input: TensorId,
+        /// `[out_h, out_w, c]`, 8 bits.
+        pub output: TensorId,
+        /// Input rows.
+        pub in_h: u16,
+        /// Input columns.
+        pub in_w: u16,
+        /// Output rows.
+        pub out_h: u16,
+        /// Output columns.
+        pub out_w: u16,
+        /// Channels.
+        pub channels: u32,
+        /// `out_h` entries.
+        pub row_table: DataOffset,
+        /// `out_w` entries.
+        pub column_table: DataOffset,
+    }
+}
+
+record! {
+    /// Index of the largest value along the middle axis of `[outer, len, inner]`.
+    pub struct ArgMax {
+        /// `[outer, len, inner]`, 8 bits.
+        pub input: TensorId,
+        /// `[outer, inner]`, 32 bits.
+        pub output: TensorId,
+        /// Extent before the axis.
+        pub outer: u32,
+        /// Extent of the axis.
+        pub len: u32,
+        /// Extent behind the axis.
+        pub inner: u32,
+        /// 0: the first of equal values wins; 1: the last.
+        pub last: u8,
+        /// Zero.
+        pub reserved: [u8; 3],
+    }
+}
+
+/// Weight order of [`Opcode::ConvPaired`].
+///
+/// Output channels go in pairs; an odd last channel is paired with zeros. For a pair `(n, n + 1)`
+/// and every tap `k` of its `kernel_h · kernel_w · in_c / groups` taps (row-major, channels
+/// innermost) the two weights are held as the 16-bit number `256 · w[n + 1] + w[n]`, exact while
+/// `w[n + 1] ≥ −127`. Taps are padded with zeros to a multiple of 4. Groups of 4 taps lie in the
+/// order 0, 2, 1, 3, as `SXTB16` unpacks activations.
+pub mod paired {
+    /// Taps are padded to a multiple of this.
+    pub const TAP_ALIGN: usize = 4;
+    /// Order of the taps within a group of four.
+    pub const TAP_ORDER: [usize; 4] = [0, 2, 1, 3];
+
+    /// Taps after padding.
+    pub const fn padded_taps(taps: usize) -> usize {
+        taps.next_multiple_of(TAP_ALIGN)
+    }
+
+    /// Bytes of the weights of `out_c` channels (of one group) of `taps` taps.
+    pub const fn weights_len(out_c: usize, taps: usize) -> usize {
+        out_c.next_multiple_of(2) * padded_taps(taps)
+    }
+}
+
+/// Weight order of [`Opcode::DepthwisePlanar`].
+///
+/// Per output channel, per kernel row: the `kernel_w` weights as `i16`, padded with zeros to an
+/// even number, so that two neighbouring taps are one 32-bit word.
+pub mod planar {
+    /// Bytes of the weights of one output channel.
+    pub const fn channel_len(kernel_h: usize, kernel_w: usize) -> usize {
+        kernel_h * kernel_w.next_multiple_of(2) * 2
+    }
+}

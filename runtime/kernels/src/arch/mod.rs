@@ -1,0 +1,3 @@
+//! Instruction sets: the only place with `unsafe` and assembly.
+
+pub mod view;

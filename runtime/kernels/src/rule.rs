@@ -1,0 +1,158 @@
+//! The rules which an operator's parameters must obey, and helpers to check them.
+
+use core::fmt;
+
+use fixie_format::table::{Place, Tensor, TensorId};
+use fixie_format::{Image, op::DataOffset};
+
+/// The rule that an operator of an image breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rule {
+    /// The parameter record leaves its section.
+    Params,
+    /// A tensor index is not in the table.
+    NoTensor(TensorId),
+    /// A tensor has not the length that the parameters imply.
+    Length {
+        /// The tensor.
+        tensor: TensorId,
+        /// Bytes implied by the parameters; `u32::MAX` where they overflow.
+        needed: u32,
+        /// Bytes that the tensor has.
+        given: u32,
+    },
+    /// The scratch memory is smaller than the kernel needs.
+    Scratch {
+        /// Bytes needed.
+        needed: u32,
+        /// Bytes given.
+        given: u32,
+    },
+    /// A tensor that is written is constant, or two tensors overlap that must not.
+    Overlap(TensorId),
+    /// Constants leave the data section or are misaligned.
+    Data(DataOffset),
+    /// A parameter is outside its range, or parameters contradict each other.
+    Parameter(&'static str),
+    /// The number of rows is not what the parameters imply.
+    Rows,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Params => f.write_str("its parameters leave their section"),
+            Self::NoTensor(tensor) => write!(f, "tensor {tensor} does not exist"),
+            Self::Length {
+                tensor,
+                needed,
+                given,
+            } => {
+                write!(
+                    f,
+                    "tensor {tensor} has {given} bytes where {needed} are needed"
+                )
+            }
+            Self::Scratch { needed, given } => {
+                write!(f, "scratch has {given} bytes where {needed} are needed")
+            }
+            Self::Overlap(tensor) => {
+                write!(f, "tensor {tensor} overlaps another one or is constant")
+            }
+            Self::Data(offset) => write!(f, "constants at {offset} leave the data section"),
+            Self::Parameter(name) => write!(f, "parameter `{name}` is out of range"),
+            Self::Rows => f.write_str("its number of rows contradicts its shape"),
+        }
+    }
+}
+
+/// The tensor with this index.
+///
+/// # Errors
+///
+/// [`Rule::NoTensor`].
+pub fn tensor(image: &Image<'_>, id: TensorId) -> Result<Tensor, Rule> {
+    image.tensor(id as usize).ok_or(Rule::NoTensor(id))
+}
+
+/// Checks that a tensor has room for exactly `elements` elements of `element_bytes` (or, for a
+/// ring, that its rows are a whole fraction of that).
+///
+/// `elements` is a product of factors that may overflow, hence `None` for "too large".
+///
+/// # Errors
+///
+/// [`Rule::NoTensor`], [`Rule::Length`].
+pub fn check_len(
+    image: &Image<'_>,
+    id: TensorId,
+    elements: Option<usize>,
+    element_bytes: usize,
+) -> Result<Tensor, Rule> {
+    let found = tensor(image, id)?;
+    let needed = elements.and_then(|n| n.checked_mul(element_bytes));
+    if needed == Some(found.len_bytes as usize) && found.ring_rows == 0 {
+        Ok(found)
+    } else {
+        let needed = needed.and_then(|n| n.try_into().ok()).unwrap_or(u32::MAX);
+        Err(Rule::Length {
+            tensor: id,
+            needed,
+            given: found.len_bytes,
+        })
+    }
+}
+
+/// Checks that scratch memory has at least `needed` bytes and that none of `tensors` touches it.
+///
+/// # Errors
+///
+/// [`Rule::NoTensor`], [`Rule::Scratch`], [`Rule::Overlap`].
+pub fn check_scratch(
+    image: &Image<'_>,
+    id: TensorId,
+    needed: Option<usize>,
+    tensors: &[TensorId],
+) -> Result<(), Rule> {
+    let scratch = tensor(image, id)?;
+    let given = scratch.len_bytes;
+    if needed.is_none_or(|needed| needed > given as usize) {
+        let needed = needed.and_then(|n| n.try_into().ok()).unwrap_or(u32::MAX);
+        return Err(Rule::Scratch { needed, given });
+    }
+    if scratch.place != Place::Arena as u8 {
+        return Err(Rule::Overlap(id));
+    }
+    for &other in tensors {
+        if overlap(&scratch, &tensor(image, other)?) {
+            return Err(Rule::Overlap(other));
+        }
+    }
+    Ok(())
+}
+
+/// Checks that `len` items of constants lie at `offset`.
+///
+/// # Errors
+///
+/// [`Rule::Data`].
+pub fn check_data<T: bytemuck::AnyBitPattern>(
+    image: &Image<'_>,
+    offset: DataOffset,
+    len: Option<usize>,
+) -> Result<(), Rule> {
+    len.and_then(|len| image.data::<T>(offset, len))
+        .map(|_| ())
+        .ok_or(Rule::Data(offset))
+}
+
+/// Whether two tensors share a byte of the arena.
+pub(crate) fn overlap(a: &Tensor, b: &Tensor) -> bool {
+    let arena = Place::Arena as u8;
+    let (a_end, b_end) = (
+        a.offset.saturating_add(a.len_bytes),
+        b.offset.saturating_add(b.len_bytes),
+    );
+    a.place == arena && b.place == arena && a.offset < b_end && b.offset < a_end
+}
