@@ -18,6 +18,8 @@ mod memory;
 pub mod ops;
 mod requantize;
 mod rule;
+#[cfg(test)]
+mod testing;
 
 pub use arch::view::{Dst, Src};
 pub use memory::{DstRows, Memory, SrcRows, Tensors};

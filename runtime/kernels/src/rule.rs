@@ -147,6 +147,61 @@ pub fn check_data<T: bytemuck::AnyBitPattern>(
         .ok_or(Rule::Data(offset))
 }
 
+/// Checks that an operator has the number of rows that its shape implies.
+///
+/// # Errors
+///
+/// [`Rule::Rows`].
+pub fn check_rows(rows: u16, implied: u16) -> Result<(), Rule> {
+    if rows == implied {
+        Ok(())
+    } else {
+        Err(Rule::Rows)
+    }
+}
+
+/// Checks that a parameter obeys its rule.
+///
+/// # Errors
+///
+/// [`Rule::Parameter`].
+pub fn check_that(holds: bool, name: &'static str) -> Result<(), Rule> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Rule::Parameter(name))
+    }
+}
+
+/// Checks that an output can be written and touches none of `inputs`; it may lie exactly over one
+/// of `in_place`, of which the operator reads every element before it writes it.
+///
+/// # Errors
+///
+/// [`Rule::NoTensor`], [`Rule::Overlap`].
+pub fn check_output(
+    image: &Image<'_>,
+    output: TensorId,
+    inputs: &[TensorId],
+    in_place: &[TensorId],
+) -> Result<(), Rule> {
+    let written = tensor(image, output)?;
+    let mut allowed = written.place == Place::Arena as u8;
+    for &id in inputs {
+        allowed &= !overlap(&written, &tensor(image, id)?);
+    }
+    for &id in in_place {
+        let read = tensor(image, id)?;
+        let same = (read.offset, read.len_bytes) == (written.offset, written.len_bytes);
+        allowed &= same || !overlap(&written, &read);
+    }
+    if allowed {
+        Ok(())
+    } else {
+        Err(Rule::Overlap(output))
+    }
+}
+
 /// Whether two tensors share a byte of the arena.
 pub(crate) fn overlap(a: &Tensor, b: &Tensor) -> bool {
     let arena = Place::Arena as u8;

@@ -1,5 +1,9 @@
 //! The operators: each file has the rules of one operator and its kernel.
 
+mod lut;
+
+pub use lut::Lut;
+
 use core::ops::Range;
 
 use fixie_format::{Image, Record};

@@ -1,0 +1,197 @@
+//! What the operators' tests share: a small image, an arena with guards, and random values.
+
+use std::ops::Range;
+use std::vec;
+use std::vec::Vec;
+
+use fixie_format::op::DataOffset;
+use fixie_format::table::{Dtype, Place, Tensor, TensorId};
+use fixie_format::{Image, ImageBuilder};
+
+use crate::memory::Memory;
+use crate::ops::Operator;
+use crate::rule::Rule;
+
+/// What an arena holds where no test has put anything.
+const FILLER: u8 = 0xa5;
+/// Bytes left free behind every tensor, so that a stray write is seen.
+const GUARD_LEN: usize = 20;
+
+/// Tensors and constants for one operator under test.
+///
+/// ```text
+/// let mut bench = Bench::new();
+/// let (input, output) = (bench.input(&[1, 2]), bench.output(2));
+/// let table = bench.data(&[..]);
+/// let bytes = bench.run::<ops::Lut>(&Lut { input, output, table }, 1, output);
+/// ```
+#[derive(Clone, Default)]
+pub struct Bench {
+    builder: ImageBuilder,
+    tensors: Vec<Tensor>,
+    /// What the arena holds before the operator runs.
+    arena: Vec<u8>,
+    scratch: Vec<Range<usize>>,
+}
+
+impl Bench {
+    /// No tensors, no constants.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A tensor in the arena that holds `values`.
+    pub fn input(&mut self, values: &[i8]) -> TensorId {
+        let id = self.output(values.len());
+        let span = self.span(id);
+        self.arena[span].copy_from_slice(bytemuck::cast_slice(values));
+        id
+    }
+
+    /// A tensor in the arena of `len` bytes.
+    pub fn output(&mut self, len: usize) -> TensorId {
+        let offset = self.arena.len();
+        self.arena
+            .resize((offset + len).next_multiple_of(4) + GUARD_LEN, FILLER);
+        self.tensor(Tensor {
+            offset: offset as u32,
+            len_bytes: len as u32,
+            dtype: Dtype::I8 as u8,
+            place: Place::Arena as u8,
+            ring_rows: 0,
+        })
+    }
+
+    /// Working memory of `len` bytes, which the operator may leave in any state.
+    pub fn scratch(&mut self, len: usize) -> TensorId {
+        let id = self.output(len);
+        self.scratch.push(self.span(id));
+        id
+    }
+
+    /// A constant tensor.
+    pub fn constant(&mut self, values: &[i8]) -> TensorId {
+        let offset = self.builder.data(values);
+        self.tensor(Tensor {
+            offset,
+            len_bytes: values.len() as u32,
+            dtype: Dtype::I8 as u8,
+            place: Place::Data as u8,
+            ring_rows: 0,
+        })
+    }
+
+    /// Another view of the tensor `of`, changed by `change`: a ring, an overlapping span.
+    pub fn alias(&mut self, of: TensorId, change: impl FnOnce(&mut Tensor)) -> TensorId {
+        let mut tensor = self.tensors[of as usize];
+        change(&mut tensor);
+        self.tensor(tensor)
+    }
+
+    /// Appends constants to the data section.
+    pub fn data<T: bytemuck::NoUninit>(&mut self, items: &[T]) -> DataOffset {
+        self.builder.data(items)
+    }
+
+    /// What [`Operator::check`] says.
+    pub fn check<O: Operator>(&self, params: &O::Params, rows: u16) -> Result<(), Rule> {
+        let bytes = self.image();
+        O::check(params, rows, &parse(&bytes))
+    }
+
+    /// Checks and runs an operator and gives the bytes of `output`.
+    ///
+    /// It runs once whole and once row by row, which must not differ, and it must change nothing
+    /// beside `output` and scratch memory.
+    ///
+    /// # Panics
+    ///
+    /// Where the operator refuses its parameters or breaks one of these promises.
+    pub fn run<O: Operator>(&self, params: &O::Params, rows: u16, output: TensorId) -> Vec<i8> {
+        self.check::<O>(params, rows).expect("valid parameters");
+        let rows = usize::from(rows);
+        let whole = self.run_steps::<O>(params, [0..rows], output);
+        let stepped = self.run_steps::<O>(params, (0..rows).map(|y| y..y + 1), output);
+        assert_eq!(whole, stepped, "rows computed one by one differ");
+        whole
+    }
+
+    /// As [`run`](Self::run), one step per item of `steps`, on parameters which may be invalid.
+    pub fn run_steps<O: Operator>(
+        &self,
+        params: &O::Params,
+        steps: impl IntoIterator<Item = Range<usize>>,
+        output: TensorId,
+    ) -> Vec<i8> {
+        let bytes = self.image();
+        let mut words = aligned(&self.arena);
+        let arena = &mut bytemuck::cast_slice_mut(&mut words)[..self.arena.len()];
+        let mut memory = Memory::new(parse(&bytes), arena);
+        for step in steps {
+            O::run(params, step, &mut memory).expect("what was checked runs");
+        }
+        let result = bytemuck::cast_slice(memory.bytes(output).unwrap()).to_vec();
+        let written = || self.scratch.iter().cloned().chain([self.span(output)]);
+        for (at, (now, before)) in arena.iter().zip(&self.arena).enumerate() {
+            assert!(
+                now == before || written().any(|span| span.contains(&at)),
+                "arena byte {at} was overwritten"
+            );
+        }
+        result
+    }
+
+    fn tensor(&mut self, tensor: Tensor) -> TensorId {
+        self.tensors.push(tensor);
+        self.builder.tensor(tensor)
+    }
+
+    /// Where a tensor lies in the arena.
+    fn span(&self, id: TensorId) -> Range<usize> {
+        let tensor = self.tensors[id as usize];
+        tensor.offset as usize..(tensor.offset + tensor.len_bytes) as usize
+    }
+
+    fn image(&self) -> Vec<u128> {
+        let mut builder = self.builder.clone();
+        builder.arena_len(self.arena.len() as u32);
+        aligned(&builder.build())
+    }
+}
+
+/// A copy of `bytes`, zero-padded, with the alignment that flash and arenas have.
+fn aligned(bytes: &[u8]) -> Vec<u128> {
+    let mut words = vec![0; bytes.len().div_ceil(size_of::<u128>())];
+    bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+    words
+}
+
+fn parse(words: &[u128]) -> Image<'_> {
+    Image::parse(bytemuck::cast_slice(words)).expect("a well-formed image")
+}
+
+/// Random numbers for shapes and values, the same ones for the same seed (SplitMix64).
+pub struct Random(pub u64);
+
+impl Random {
+    /// 64 random bits.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// `len` bytes; a seed that is a multiple of 4 gives nothing but −128 and 127.
+    pub fn bytes(seed: u64, len: usize) -> Vec<i8> {
+        let mut random = Self(seed);
+        let extremes = seed.is_multiple_of(4);
+        (0..len)
+            .map(|_| match random.next() as i8 {
+                negative if extremes && negative < 0 => i8::MIN,
+                _ if extremes => i8::MAX,
+                value => value,
+            })
+            .collect()
+    }
+}
