@@ -295,3 +295,99 @@ fn check_sections(header: &Header) -> Result<(), ImageError> {
     }
     Ok(())
 }
+
+/// What a compiler of firmware needs to know of an image that it embeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Preview {
+    /// [`Header::total_len`].
+    pub total_len: u32,
+    /// [`Header::op_set`].
+    pub op_set: u64,
+    /// [`Header::arena_len`].
+    pub arena_len: u32,
+}
+
+/// Reads the header fields that matter at compile time, where traits cannot be called.
+///
+/// # Errors
+///
+/// [`ImageError::Truncated`], [`ImageError::NotAnImage`], [`ImageError::Version`].
+pub const fn preview(bytes: &[u8]) -> Result<Preview, ImageError> {
+    let (needed, given) = (Header::LEN as u32, bytes.len() as u32);
+    if given < needed {
+        return Err(ImageError::Truncated { needed, given });
+    }
+    if u32_at(bytes, 0) != u32::from_le_bytes(MAGIC) {
+        return Err(ImageError::NotAnImage);
+    }
+    let version = u32_at(bytes, 4);
+    let (major, minor) = (version as u16, (version >> 16) as u16);
+    if major != VERSION_MAJOR {
+        return Err(ImageError::Version { major, minor });
+    }
+    Ok(Preview {
+        total_len: u32_at(bytes, 8),
+        op_set: u32_at(bytes, 16) as u64 | (u32_at(bytes, 20) as u64) << 32,
+        arena_len: u32_at(bytes, 24),
+    })
+}
+
+/// The little-endian number at `offset`, which must leave room for it.
+const fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    u32::from_le_bytes([
+        bytes[offset],
+        bytes[offset + 1],
+        bytes[offset + 2],
+        bytes[offset + 3],
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preview_agrees_with_the_header() {
+        let header = Header {
+            magic: MAGIC,
+            major: VERSION_MAJOR,
+            minor: 9,
+            total_len: 0x0102_0304,
+            checksum: u32::MAX,
+            op_set: 0x1122_3344_5566_7788,
+            arena_len: 0x0506_0708,
+            flags: u32::MAX,
+            sections: [SectionRange {
+                offset: u32::MAX,
+                len_bytes: u32::MAX,
+            }; 9],
+        };
+        let mut bytes = [0; Header::LEN];
+        header.write(&mut bytes).unwrap();
+        let Header {
+            total_len,
+            op_set,
+            arena_len,
+            ..
+        } = header;
+        assert_eq!(
+            preview(&bytes),
+            Ok(Preview {
+                total_len,
+                op_set,
+                arena_len
+            })
+        );
+        assert!(matches!(
+            preview(&bytes[1..]),
+            Err(ImageError::Truncated { .. })
+        ));
+        bytes[4] = 7;
+        assert_eq!(
+            preview(&bytes),
+            Err(ImageError::Version { major: 7, minor: 9 })
+        );
+        bytes[0] = 0;
+        assert_eq!(preview(&bytes), Err(ImageError::NotAnImage));
+    }
+}

@@ -35,8 +35,8 @@ mod write;
 pub use error::ImageError;
 pub use field::Record;
 pub use image::{
-    ALIGNMENT, CHECKSUM_OFFSET, Header, Image, MAGIC, Section, SectionRange, VERSION_MAJOR,
-    VERSION_MINOR, checksum,
+    ALIGNMENT, CHECKSUM_OFFSET, Header, Image, MAGIC, Preview, Section, SectionRange,
+    VERSION_MAJOR, VERSION_MINOR, checksum, preview,
 };
 pub use op::{OpSet, Opcode};
 #[cfg(feature = "write")]

@@ -1,0 +1,13 @@
+//! The compiler's own representation of a network.
+//!
+//! A [`Graph`] is a list of nodes in execution order over tensors with static ONNX shapes (batch 1
+//! included). The frontend makes one from an ONNX model, the passes rewrite it, quantisation
+//! annotates its tensors, and lowering turns it into operators of the image.
+
+mod graph;
+mod op;
+mod quant;
+
+pub use graph::{Constant, Graph, Node, Tensor, TensorId};
+pub use op::{Conv, Interpolation, Op, PadMode, Pool, Resize, SliceAxis, Unary};
+pub use quant::Quant;
