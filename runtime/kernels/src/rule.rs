@@ -76,8 +76,7 @@ pub fn tensor(image: &Image<'_>, id: TensorId) -> Result<Tensor, Rule> {
     image.tensor(id as usize).ok_or(Rule::NoTensor(id))
 }
 
-/// Checks that a tensor has room for exactly `elements` elements of `element_bytes` (or, for a
-/// ring, that its rows are a whole fraction of that).
+/// Checks that a tensor has exactly `elements` elements of `element_bytes` and is no ring.
 ///
 /// `elements` is a product of factors that may overflow, hence `None` for "too large".
 ///
@@ -95,12 +94,59 @@ pub fn check_len(
     if needed == Some(found.len_bytes as usize) && found.ring_rows == 0 {
         Ok(found)
     } else {
-        let needed = needed.and_then(|n| n.try_into().ok()).unwrap_or(u32::MAX);
-        Err(Rule::Length {
-            tensor: id,
-            needed,
-            given: found.len_bytes,
-        })
+        Err(length(id, needed, &found))
+    }
+}
+
+/// Checks that a tensor holds `rows` rows of `row_bytes`, or as many as its ring has.
+///
+/// # Errors
+///
+/// [`Rule::NoTensor`], [`Rule::Length`].
+pub fn check_row_tensor(
+    image: &Image<'_>,
+    id: TensorId,
+    rows: u16,
+    row_bytes: Option<usize>,
+) -> Result<(), Rule> {
+    let found = tensor(image, id)?;
+    let held = match found.ring_rows {
+        0 => rows,
+        ring_rows => ring_rows,
+    };
+    let needed = row_bytes.and_then(|bytes| bytes.checked_mul(held as usize));
+    if needed == Some(found.len_bytes as usize) {
+        Ok(())
+    } else {
+        Err(length(id, needed, &found))
+    }
+}
+
+/// Checks that a tensor has at least `elements` elements of `element_bytes` and is no ring.
+///
+/// # Errors
+///
+/// [`Rule::NoTensor`], [`Rule::Length`].
+pub fn check_room(
+    image: &Image<'_>,
+    id: TensorId,
+    elements: Option<usize>,
+    element_bytes: usize,
+) -> Result<(), Rule> {
+    let found = tensor(image, id)?;
+    let needed = elements.and_then(|n| n.checked_mul(element_bytes));
+    match needed {
+        Some(bytes) if bytes <= found.len_bytes as usize && found.ring_rows == 0 => Ok(()),
+        _ => Err(length(id, needed, &found)),
+    }
+}
+
+/// The error of a tensor that is not as long as it must be.
+fn length(id: TensorId, needed: Option<usize>, found: &Tensor) -> Rule {
+    Rule::Length {
+        tensor: id,
+        needed: needed.and_then(|n| n.try_into().ok()).unwrap_or(u32::MAX),
+        given: found.len_bytes,
     }
 }
 
@@ -145,6 +191,13 @@ pub fn check_data<T: bytemuck::AnyBitPattern>(
     len.and_then(|len| image.data::<T>(offset, len))
         .map(|_| ())
         .ok_or(Rule::Data(offset))
+}
+
+/// The product of extents; `None` if it is too large to be a length.
+pub fn product(extents: &[u32]) -> Option<usize> {
+    extents.iter().try_fold(1, |product: usize, &extent| {
+        product.checked_mul(extent as usize)
+    })
 }
 
 /// Checks that an operator has the number of rows that its shape implies.

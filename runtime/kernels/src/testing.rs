@@ -4,9 +4,10 @@ use std::ops::Range;
 use std::vec;
 use std::vec::Vec;
 
-use fixie_format::op::DataOffset;
+use fixie_format::op::{DataOffset, Window};
 use fixie_format::table::{Dtype, Place, Tensor, TensorId};
 use fixie_format::{Image, ImageBuilder};
+use proptest::prelude::*;
 
 use crate::memory::Memory;
 use crate::ops::Operator;
@@ -194,4 +195,71 @@ impl Random {
             })
             .collect()
     }
+}
+
+/// The format's `requant`, in 128 bits; `acc << shift` must be within 32 bits, as there.
+pub fn requant(acc: i64, multiplier: i32, shift: u8) -> i64 {
+    let shifted = i128::from(acc) << shift;
+    assert!(i32::try_from(shifted).is_ok(), "the test leaves 32 bits");
+    let product = shifted * i128::from(multiplier) + (1 << 31);
+    product.div_euclid(1 << 32) as i64
+}
+
+/// Windows with `in_c == out_c`, small enough to look at; some see nothing but padding.
+pub fn windows() -> impl Strategy<Value = Window> {
+    let axis = || (1u16..9, 1u16..5, 1u16..4, 1u16..4, 0u16..7, 1u16..7);
+    (axis(), axis(), 1u16..20).prop_map(|(vertical, horizontal, channels)| {
+        let (in_h, kernel_h, stride_h, dilation_h, pad_top, out_h) = vertical;
+        let (in_w, kernel_w, stride_w, dilation_w, pad_left, out_w) = horizontal;
+        Window {
+            in_h,
+            in_w,
+            in_c: channels,
+            out_h,
+            out_w,
+            out_c: channels,
+            kernel_h,
+            kernel_w,
+            stride_h,
+            stride_w,
+            dilation_h,
+            dilation_w,
+            pad_top,
+            pad_left,
+        }
+    })
+}
+
+/// Elements of an `[h, w, c]` tensor.
+pub fn image_len(h: u16, w: u16, c: u16) -> usize {
+    usize::from(h) * usize::from(w) * usize::from(c)
+}
+
+/// For every element of the output, `[out_h, out_w, out_c]`: what its window sees of that channel.
+pub fn seen(window: &Window, input: &[i8]) -> Vec<Vec<i8>> {
+    let position = |output: u16, stride: u16, pad: u16, tap: u16, dilation: u16| {
+        i64::from(output) * i64::from(stride) - i64::from(pad)
+            + i64::from(tap) * i64::from(dilation)
+    };
+    let mut outputs = Vec::new();
+    for (y, x, c) in indices(window.out_h, window.out_w, window.out_c) {
+        let mut values = Vec::new();
+        for (i, j, _) in indices(window.kernel_h, window.kernel_w, 1) {
+            let row = position(y, window.stride_h, window.pad_top, i, window.dilation_h);
+            let column = position(x, window.stride_w, window.pad_left, j, window.dilation_w);
+            let inside = (0..i64::from(window.in_h)).contains(&row)
+                && (0..i64::from(window.in_w)).contains(&column);
+            if inside {
+                let pixel = row as usize * usize::from(window.in_w) + column as usize;
+                values.push(input[pixel * usize::from(window.in_c) + usize::from(c)]);
+            }
+        }
+        outputs.push(values);
+    }
+    outputs
+}
+
+/// All index triples below the given extents, the last one varying fastest.
+fn indices(a: u16, b: u16, c: u16) -> impl Iterator<Item = (u16, u16, u16)> {
+    (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
 }

@@ -1,8 +1,16 @@
 //! The operators: each file has the rules of one operator and its kernel.
 
+mod avg_pool;
 mod lut;
+mod max_pool;
+mod mean;
+mod pool;
+mod window;
 
+pub use avg_pool::AvgPool;
 pub use lut::Lut;
+pub use max_pool::MaxPool;
+pub use mean::Mean;
 
 use core::ops::Range;
 
