@@ -1,0 +1,3 @@
+//! Gives every tensor its integers: scales, zero points, quantised weights.
+
+pub mod requant;
