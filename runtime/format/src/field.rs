@@ -55,13 +55,13 @@ impl<T: Record, const N: usize> Record for [T; N] {
 
 /// Declares a struct together with its encoding: the fields in order, little-endian, unpadded.
 macro_rules! record {
-    ($(#[$meta:meta])* pub struct $name:ident {
-        $($(#[$field_meta:meta])* pub $field:ident: $ty:ty,)*
+    ($(#[doc = $doc:expr])* pub struct $name:ident {
+        $($(#[doc = $field_doc:expr])* pub $field:ident: $ty:ty,)*
     }) => {
-        $(#[$meta])*
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct $name {
-            $($(#[$field_meta])* pub $field: $ty,)*
+            $($(#[doc = $field_doc])* pub $field: $ty,)*
         }
 
         impl $crate::field::Record for $name {
@@ -85,9 +85,60 @@ macro_rules! record {
                 Some(())
             }
         }
+
+        #[cfg(test)]
+        impl $crate::field::Specified for $name {
+            fn specification() -> std::string::String {
+                $crate::field::specification(
+                    stringify!($name),
+                    &[$($doc),*],
+                    <Self as $crate::field::Record>::LEN,
+                    &[$((
+                        stringify!($field),
+                        stringify!($ty),
+                        <$ty as $crate::field::Record>::LEN,
+                        &[$($field_doc),*],
+                    )),*],
+                )
+            }
+        }
     };
 }
 pub(crate) use record;
+
+/// A record that can print its part of the format's specification.
+#[cfg(test)]
+pub trait Specified {
+    /// A heading, the description and the table of fields, in Markdown.
+    fn specification() -> std::string::String;
+}
+
+/// See [`Specified`]. A field is its name, type, length and description.
+#[cfg(test)]
+pub fn specification(
+    name: &str,
+    description: &[&str],
+    len: usize,
+    fields: &[(&str, &str, usize, &[&str])],
+) -> std::string::String {
+    use std::fmt::Write as _;
+    let mut text = std::format!("### {name} ({len} bytes)\n\n");
+    for line in description {
+        let _ = writeln!(text, "{}", line.strip_prefix(' ').unwrap_or(line));
+    }
+    text.push_str("\n| offset | type | field | meaning |\n|--:|---|---|---|\n");
+    let mut offset = 0;
+    for (field, ty, field_len, doc) in fields {
+        let meaning = doc.concat();
+        let _ = writeln!(text, "| {offset} | {ty} | `{field}` | {} |", meaning.trim());
+        offset += field_len;
+    }
+    text.push('\n');
+    // Outside rustdoc a link is just a name.
+    text.replace("[`", "`")
+        .replace("`](crate::Opcode)", "`")
+        .replace("`]", "`")
+}
 
 #[cfg(test)]
 mod tests {

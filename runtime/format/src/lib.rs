@@ -28,6 +28,8 @@ mod error;
 mod field;
 mod image;
 pub mod op;
+#[cfg(test)]
+mod spec;
 pub mod table;
 #[cfg(feature = "write")]
 mod write;

@@ -1,0 +1,218 @@
+//! Convolutions and dense layers.
+
+use fixie_format::{Opcode, op};
+use fixie_kernels::layout;
+use ndarray::ArrayD;
+
+use super::layout::Layout;
+use super::program::{BufferId, Params};
+use super::{Emitted, LowerError, Lowering, Value, dim};
+use crate::ir::{Constant, Conv, Node};
+use crate::quantize::requant::{self, Channel, Requant};
+
+/// A convolution in integers, ready for any kernel.
+struct Integers {
+    /// `[out_c][kernel_h][kernel_w][in_c / groups]`.
+    weights: Vec<i8>,
+    /// Weights per output channel.
+    taps: usize,
+    /// Per output channel, the input's zero point folded in.
+    bias: Vec<i32>,
+    /// How accumulators become activations.
+    requant: Requant,
+}
+
+impl<'g> Lowering<'g> {
+    pub(super) fn conv(&mut self, node: &Node, conv: &Conv) -> Result<(), LowerError> {
+        let shape = self.graph.tensor(node.inputs[0]).shape.clone();
+        let out_shape = self.graph.tensor(node.output).shape.clone();
+        let x = self.arranged(node, node.inputs[0], Layout::channels_last(&shape))?;
+        let weights = self.integers(node, 1)?;
+        let window = window(node, conv, &shape, &out_shape)?;
+        let integers = self.accumulation(node, ohwi(weights))?;
+        let output = self.define(node.output, Layout::channels_last(&out_shape))?;
+        self.emit_conv(node, x.buffer, output, window, conv.groups, &integers)
+    }
+
+    /// A matrix product is a 1×1 convolution over as many pixels as there are rows.
+    pub(super) fn dense(&mut self, node: &Node) -> Result<(), LowerError> {
+        let weights = self.integers(node, 1)?;
+        let (out_c, in_c) = (weights.shape()[0], weights.shape()[1]);
+        let pixels = self.graph.tensor(node.inputs[0]).len() / in_c.max(1);
+        let (x, columns) = self.dense_input(node, in_c)?;
+        let reordered = (0..out_c).flat_map(|n| columns.iter().map(move |&k| (n, k)));
+        let weights: Vec<i8> = reordered.map(|(n, k)| weights[[n, k]] as i8).collect();
+        let integers = self.accumulation(node, (weights, in_c))?;
+        let window = op::Window {
+            in_h: 1,
+            in_w: dim(node, pixels)?,
+            in_c: dim(node, in_c)?,
+            out_h: 1,
+            out_w: dim(node, pixels)?,
+            out_c: dim(node, out_c)?,
+            kernel_h: 1,
+            kernel_w: 1,
+            stride_h: 1,
+            stride_w: 1,
+            dilation_h: 1,
+            dilation_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+        };
+        let out_shape = self.graph.tensor(node.output).shape.clone();
+        let output = self.define(node.output, Layout::row_major(&out_shape))?;
+        self.emit_conv(node, x.buffer, output, window, 1, &integers)
+    }
+
+    /// The input of a dense layer, and for each place in memory the weight column that belongs
+    /// there: one vector may lie in any order, since the weights can follow it.
+    fn dense_input(&mut self, node: &Node, in_c: usize) -> Result<(Value, Vec<usize>), LowerError> {
+        let x = self.input(node, 0)?;
+        let one_vector = self.graph.tensor(node.inputs[0]).len() == in_c;
+        if one_vector {
+            let columns = x.layout.memory_to_onnx();
+            return Ok((x, columns));
+        }
+        let row_major = Layout::row_major(&self.graph.tensor(node.inputs[0]).shape);
+        let x = self.arranged(node, node.inputs[0], row_major)?;
+        Ok((x, (0..in_c).collect()))
+    }
+
+    /// The integers of a constant input.
+    fn integers(&self, node: &Node, index: usize) -> Result<&'g ArrayD<i32>, LowerError> {
+        let id = *node.inputs.get(index).ok_or_else(|| LowerError::missing_input(node, index))?;
+        match &self.graph.tensor(id).constant {
+            Some(Constant::Integer(values)) => Ok(values),
+            _ => Err(LowerError::unsupported(
+                node,
+                "its weights are computed at run time",
+                "export the model with constant weights",
+            )),
+        }
+    }
+
+    /// Bias and multiplier of every output channel. The bias takes the input's zero point,
+    /// `bias − zero_point · Σw`, so that no kernel subtracts it.
+    fn accumulation(
+        &self,
+        node: &Node,
+        (weights, taps): (Vec<i8>, usize),
+    ) -> Result<Integers, LowerError> {
+        let input = self.input_quant(node, 0)?;
+        let weight_quant = self.input_quant(node, 1)?;
+        let output = f64::from(self.quant(node.output)?.scale());
+        let given: Vec<i32> = match node.inputs.get(2) {
+            Some(_) => self.integers(node, 2)?.iter().copied().collect(),
+            None => vec![0; weights.len() / taps.max(1)],
+        };
+        let channel = |(n, (weights, &bias)): (usize, (&[i8], &i32))| {
+            let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
+            let weight_scale = f64::from(weight_quant.scale_at(n));
+            Channel {
+                ratio: f64::from(input.scale()) * weight_scale / output,
+                bias: i64::from(bias) - i64::from(input.zero_point) * sum,
+                swing: requant::weight_swing(weights.iter().map(|&w| i32::from(w))),
+            }
+        };
+        let channels: Vec<Channel> =
+            weights.chunks(taps.max(1)).zip(&given).enumerate().map(channel).collect();
+        let (requant, bias) =
+            requant::convolution(&channels).map_err(LowerError::scales(node))?;
+        Ok(Integers { weights, taps, bias, requant })
+    }
+
+    fn emit_conv(
+        &mut self,
+        node: &Node,
+        input: BufferId,
+        output: BufferId,
+        window: op::Window,
+        groups: usize,
+        integers: &Integers,
+    ) -> Result<(), LowerError> {
+        let (act_min, act_max) = self.bounds(node)?;
+        let mut params = op::Conv {
+            input: input.0,
+            output: output.0,
+            scratch: 0,
+            groups: dim(node, groups)?,
+            window,
+            weights: 0,
+            bias: 0,
+            multipliers: 0,
+            shift: integers.requant.shift,
+            pad_value: self.input_quant(node, 0)?.zero_point as i8,
+            out_zero: self.quant(node.output)?.zero_point as i8,
+            act_min,
+            act_max,
+            reserved: [0; 3],
+        };
+        let (opcode, packed) = self.pack(node, &params, integers)?;
+        let scratch_len = layout::scratch_len(&params, opcode).ok_or_else(|| too_large(node))?;
+        let scratch = self.add_scratch(node, scratch_len)?;
+        params.scratch = scratch.0;
+        params.weights = self.program.image.data(&packed);
+        params.bias = self.program.image.data(&integers.bias);
+        params.multipliers = self.program.image.data(&integers.requant.multipliers);
+        let outputs = u64::from(window.out_h) * u64::from(window.out_w) * u64::from(window.out_c);
+        let emitted = Emitted {
+            scratch: Some(scratch),
+            macs: outputs * integers.taps as u64,
+            weight_bytes: packed.len() + 8 * integers.bias.len(),
+            ..Emitted::new(Params::Conv(params), vec![input], output)
+        };
+        self.emit(node, opcode, window.out_h.into(), emitted)
+    }
+
+    /// The best kernel that takes this convolution, and the weights in its order.
+    fn pack(
+        &self,
+        node: &Node,
+        params: &op::Conv,
+        integers: &Integers,
+    ) -> Result<(Opcode, Vec<u8>), LowerError> {
+        let depthwise = params.groups > 1 && params.groups == params.window.in_c;
+        let kernels = if depthwise {
+            self.target.depthwise_convolutions()
+        } else {
+            self.target.convolutions()
+        };
+        let packed = kernels
+            .iter()
+            .find_map(|&opcode| Some((opcode, layout::pack(opcode, params, &integers.weights)?)));
+        packed.ok_or_else(|| too_large(node))
+    }
+}
+
+fn too_large(node: &Node) -> LowerError {
+    LowerError::unsupported(node, "it is too large for this format", "make the layer smaller")
+}
+
+/// `[O, I, spatial..]` weights in the order `[O][kernel_h][kernel_w][I]`, and the taps per channel.
+fn ohwi(weights: &ArrayD<i32>) -> (Vec<i8>, usize) {
+    let rank = weights.ndim();
+    let order: Vec<usize> = std::iter::once(0).chain(2..rank).chain([1]).collect();
+    let taps = weights.shape()[1..].iter().product();
+    let reordered = weights.view().permuted_axes(order);
+    (reordered.iter().map(|&w| w as i8).collect(), taps)
+}
+
+/// The window of a one- or two-dimensional convolution; one dimension is a single row.
+fn window(
+    node: &Node,
+    conv: &Conv,
+    shape: &[usize],
+    out_shape: &[usize],
+) -> Result<op::Window, LowerError> {
+    super::window::window(
+        node,
+        shape,
+        out_shape,
+        &super::window::Spatial {
+            kernel: &conv.kernel,
+            strides: &conv.strides,
+            dilations: &conv.dilations,
+            pads_before: &conv.pads_before,
+        },
+    )
+}

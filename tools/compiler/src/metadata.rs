@@ -1,0 +1,137 @@
+//! What an image says about itself: names, shapes, provenance. Never read on a device.
+
+use fixie_format::{Image, Section};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::ir::{Graph, TensorId};
+use crate::lower::program::Program;
+use crate::plan::{Plan, PlanEntry};
+use crate::target::Target;
+
+/// The contents of the metadata section, as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The version of the compiler.
+    pub compiler: String,
+    /// SHA-256 of the ONNX file, in hexadecimal.
+    pub source_sha256: String,
+    /// SHA-256 of the calibration samples; `None` where none were needed.
+    pub calibration_sha256: Option<String>,
+    /// The core that the image was made for.
+    pub target: Target,
+    /// Names of the inputs in order.
+    pub inputs: Vec<String>,
+    /// Names of the outputs in order.
+    pub outputs: Vec<String>,
+    /// One entry per operator, in order.
+    pub layers: Vec<Layer>,
+    /// The memory plan.
+    pub plan: Vec<PlanEntry>,
+    /// The most bytes that are alive at one moment.
+    pub floor_bytes: usize,
+}
+
+/// One operator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Name of the ONNX node that it comes from.
+    pub name: String,
+    /// What that node computes.
+    pub op: String,
+    /// The kernel that does it.
+    pub kernel: String,
+    /// Multiply-accumulates.
+    pub macs: u64,
+    /// Bytes of weights and per-channel constants.
+    pub weight_bytes: usize,
+    /// The tensor that is complete after it.
+    pub output: LayerOutput,
+}
+
+/// The tensor that an operator computes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerOutput {
+    /// Name of the ONNX tensor.
+    pub name: String,
+    /// ONNX shape.
+    pub shape: Vec<usize>,
+    /// Real value of one step.
+    pub scale: f32,
+    /// The integer that stands for zero.
+    pub zero_point: i32,
+}
+
+/// Why an image's metadata cannot be used.
+#[derive(Debug, Error)]
+pub enum MetadataError {
+    /// There is none.
+    #[error("the image has no metadata: it was converted with --strip")]
+    Stripped,
+    /// It is not what this version writes.
+    #[error("the image's metadata cannot be read: {0}")]
+    Malformed(#[from] serde_json::Error),
+}
+
+impl Metadata {
+    /// Reads the metadata of an image.
+    ///
+    /// # Errors
+    ///
+    /// [`MetadataError`].
+    pub fn of(image: &Image<'_>) -> Result<Self, MetadataError> {
+        match image.section(Section::Metadata) {
+            [] => Err(MetadataError::Stripped),
+            json => Ok(serde_json::from_slice(json)?),
+        }
+    }
+
+    /// Describes a planned program.
+    pub(crate) fn describe(
+        graph: &Graph,
+        program: &Program,
+        plan: &Plan,
+        provenance: Provenance,
+    ) -> Self {
+        let Provenance { source_sha256, calibration_sha256, target } = provenance;
+        let is_state = |id: &TensorId| graph.states.iter().any(|(o, i)| o == id || i == id);
+        let names = |ids: &[TensorId]| {
+            ids.iter().filter(|id| !is_state(id)).map(|&id| graph.tensor(id).name.clone()).collect()
+        };
+        let layers = program.ops.iter().map(|op| {
+            let output = graph.tensor(op.output);
+            let quant = output.quant.as_ref();
+            Layer {
+                name: op.name.clone(),
+                op: op.kind.to_owned(),
+                kernel: op.opcode.name().to_owned(),
+                macs: op.macs,
+                weight_bytes: op.weight_bytes,
+                output: LayerOutput {
+                    name: output.name.clone(),
+                    shape: output.shape.clone(),
+                    scale: quant.map_or(1.0, crate::ir::Quant::scale),
+                    zero_point: quant.map_or(0, |quant| quant.zero_point),
+                },
+            }
+        });
+        Self {
+            compiler: env!("CARGO_PKG_VERSION").to_owned(),
+            source_sha256,
+            calibration_sha256,
+            target,
+            inputs: names(&graph.inputs),
+            outputs: names(&graph.outputs),
+            layers: layers.collect(),
+            plan: plan.entries.clone(),
+            floor_bytes: plan.floor_len,
+        }
+    }
+}
+
+/// Where an image comes from.
+pub(crate) struct Provenance {
+    pub source_sha256: String,
+    pub calibration_sha256: Option<String>,
+    pub target: Target,
+}
