@@ -1,5 +1,6 @@
 //! What the operators' tests share: a small image, an arena with guards, and random values.
 
+use std::iter;
 use std::ops::Range;
 use std::vec;
 use std::vec::Vec;
@@ -14,7 +15,7 @@ use crate::ops::Operator;
 use crate::rule::Rule;
 
 /// What an arena holds where no test has put anything.
-const FILLER: u8 = 0xa5;
+pub const FILLER: u8 = 0xa5;
 /// Bytes left free behind every tensor, so that a stray write is seen.
 const GUARD_LEN: usize = 20;
 
@@ -111,7 +112,7 @@ impl Bench {
     pub fn run<O: Operator>(&self, params: &O::Params, rows: u16, output: TensorId) -> Vec<i8> {
         self.check::<O>(params, rows).expect("valid parameters");
         let rows = usize::from(rows);
-        let whole = self.run_steps::<O>(params, [0..rows], output);
+        let whole = self.run_steps::<O>(params, iter::once(0..rows), output);
         let stepped = self.run_steps::<O>(params, (0..rows).map(|y| y..y + 1), output);
         assert_eq!(whole, stepped, "rows computed one by one differ");
         whole
@@ -171,7 +172,7 @@ fn parse(words: &[u128]) -> Image<'_> {
     Image::parse(bytemuck::cast_slice(words)).expect("a well-formed image")
 }
 
-/// Random numbers for shapes and values, the same ones for the same seed (SplitMix64).
+/// Random numbers for shapes and values, the same ones for the same seed (`SplitMix64`).
 pub struct Random(pub u64);
 
 impl Random {
@@ -262,4 +263,36 @@ pub fn seen(window: &Window, input: &[i8]) -> Vec<Vec<i8>> {
 /// All index triples below the given extents, the last one varying fastest.
 fn indices(a: u16, b: u16, c: u16) -> impl Iterator<Item = (u16, u16, u16)> {
     (0..a).flat_map(move |i| (0..b).flat_map(move |j| (0..c).map(move |k| (i, j, k))))
+}
+
+/// An operator that writes one tensor, whatever it was given as output.
+struct Stray;
+
+impl Operator for Stray {
+    type Params = TensorId;
+
+    fn check(_: &TensorId, _: u16, _: &Image<'_>) -> Result<(), Rule> {
+        Ok(())
+    }
+
+    fn run(written: &TensorId, _: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+        memory.tensors().dst(*written)?.fill(1);
+        Some(())
+    }
+}
+
+#[test]
+fn scratch_may_be_left_in_any_state() {
+    let mut bench = Bench::new();
+    let (scratch, output) = (bench.scratch(3), bench.output(2));
+    assert_eq!(bench.run::<Stray>(&scratch, 1, output), [FILLER as i8; 2]);
+    assert_eq!(bench.run::<Stray>(&output, 1, output), [1; 2]);
+}
+
+#[test]
+#[should_panic(expected = "arena byte 0 was overwritten")]
+fn a_stray_write_is_seen() {
+    let mut bench = Bench::new();
+    let (input, output) = (bench.input(&[0]), bench.output(1));
+    bench.run::<Stray>(&input, 1, output);
 }

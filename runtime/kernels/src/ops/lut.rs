@@ -7,7 +7,7 @@ use fixie_format::op;
 
 use crate::memory::Memory;
 use crate::ops::Operator;
-use crate::rule::{self, Rule};
+use crate::rule::{self, Rule, check_data, check_len, check_output, check_rows};
 
 /// Entries of the table: one per value of a byte.
 const TABLE_LEN: usize = 256;
@@ -19,12 +19,12 @@ impl Operator for Lut {
     type Params = op::Lut;
 
     fn check(params: &op::Lut, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
-        rule::check_rows(rows, 1)?;
+        check_rows(rows, 1)?;
         let len = rule::tensor(image, params.input)?.len_bytes as usize;
-        rule::check_len(image, params.input, Some(len), 1)?;
-        rule::check_len(image, params.output, Some(len), 1)?;
-        rule::check_output(image, params.output, &[], &[params.input])?;
-        rule::check_data::<i8>(image, params.table, Some(TABLE_LEN))
+        check_len(image, params.input, Some(len), 1)?;
+        check_len(image, params.output, Some(len), 1)?;
+        check_output(image, params.output, &[], &[params.input])?;
+        check_data::<i8>(image, params.table, Some(TABLE_LEN))
     }
 
     fn run(params: &op::Lut, _rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {

@@ -1,16 +1,30 @@
 //! The operators: each file has the rules of one operator and its kernel.
 
+mod arg_max;
 mod avg_pool;
+mod binary;
+mod copy;
+mod fill;
 mod lut;
 mod max_pool;
 mod mean;
 mod pool;
+mod prelu;
+mod resize;
+mod softmax;
 mod window;
 
+pub use arg_max::ArgMax;
 pub use avg_pool::AvgPool;
+pub use binary::{Add, Mul};
+pub use copy::Copy;
+pub use fill::Fill;
 pub use lut::Lut;
 pub use max_pool::MaxPool;
 pub use mean::Mean;
+pub use prelu::PRelu;
+pub use resize::Resize;
+pub use softmax::Softmax;
 
 use core::ops::Range;
 

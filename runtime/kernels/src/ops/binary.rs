@@ -1,0 +1,435 @@
+//! `Add` and `Mul`: two operands, each read with strides of its own.
+//!
+//! - `Add`: `clamp(floor((a · a_multiplier + b · b_multiplier + bias) / 2^shift))`, one rounding
+//!   for both operands.
+//! - `Mul`: `clamp(out_zero + requant((a − a_zero) · (b − b_zero)))`.
+
+use core::cell::Cell;
+use core::ops::Range;
+
+use fixie_format::Image;
+use fixie_format::op::Binary;
+use fixie_format::table::TensorId;
+
+use crate::arch::view::Src;
+use crate::memory::Memory;
+use crate::ops::Operator;
+use crate::requantize::{Requantizer, clamp};
+use crate::rule::{Rule, check_len, check_output, check_room, check_rows, check_that, product};
+
+/// [`Opcode::Add`](fixie_format::Opcode::Add).
+pub struct Add;
+
+impl Operator for Add {
+    type Params = Binary;
+
+    fn check(params: &Binary, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
+        check(params, rows, image)
+    }
+
+    fn run(params: &Binary, _rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+        let &Binary {
+            a_multiplier,
+            b_multiplier,
+            bias,
+            shift,
+            act_min,
+            act_max,
+            ..
+        } = params;
+        for_each_pair(params, memory, |a, b| {
+            let sum = i32::from(a)
+                .wrapping_mul(a_multiplier)
+                .wrapping_add(i32::from(b).wrapping_mul(b_multiplier))
+                .wrapping_add(bias);
+            clamp(sum.wrapping_shr(shift.into()), act_min, act_max)
+        })
+    }
+}
+
+/// [`Opcode::Mul`](fixie_format::Opcode::Mul).
+pub struct Mul;
+
+impl Operator for Mul {
+    type Params = Binary;
+
+    fn check(params: &Binary, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
+        check(params, rows, image)
+    }
+
+    fn run(params: &Binary, _rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+        let requantizer = Requantizer {
+            shift: params.shift,
+            zero: params.out_zero,
+            min: params.act_min,
+            max: params.act_max,
+        };
+        let (a_zero, b_zero) = (i32::from(params.a_zero), i32::from(params.b_zero));
+        let multiplier = params.a_multiplier;
+        for_each_pair(params, memory, |a, b| {
+            let product = (i32::from(a) - a_zero) * (i32::from(b) - b_zero);
+            requantizer.apply(product, multiplier)
+        })
+    }
+}
+
+/// The rules of both operators.
+fn check(params: &Binary, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
+    check_rows(rows, 1)?;
+    check_that(params.shift < 32, "shift")?;
+    check_that(params.act_min <= params.act_max, "act_min")?;
+    check_that(params.reserved == 0 && params.reserved2 == 0, "reserved")?;
+    check_that(!params.dims.contains(&0), "dims")?;
+    check_len(image, params.output, product(&params.dims), 1)?;
+    check_operand(params, image, params.a, params.a_strides)?;
+    check_operand(params, image, params.b, params.b_strides)
+}
+
+/// An operand holds what its strides reach. It may lie under the output if it is read in the order
+/// in which the output is written.
+fn check_operand(
+    params: &Binary,
+    image: &Image<'_>,
+    operand: TensorId,
+    strides: [u32; 4],
+) -> Result<(), Rule> {
+    let axes = || params.dims.into_iter().zip(strides);
+    let last = axes().try_fold(0, |last: u32, (extent, stride)| {
+        extent
+            .checked_sub(1)?
+            .checked_mul(stride)?
+            .checked_add(last)
+    });
+    let elements = last.and_then(|last| last.checked_add(1));
+    check_room(image, operand, elements.map(|n| n as usize), 1)?;
+    let contiguous = axes()
+        .rev()
+        .try_fold(1u32, |inner, (extent, stride)| {
+            (extent == 1 || stride == inner).then_some(inner.wrapping_mul(extent))
+        })
+        .is_some();
+    if contiguous {
+        check_output(image, params.output, &[], &[operand])
+    } else {
+        check_output(image, params.output, &[operand], &[])
+    }
+}
+
+/// Writes `f(a, b)` for every element of the output.
+fn for_each_pair(params: &Binary, memory: &mut Memory<'_>, f: impl Fn(i8, i8) -> i8) -> Option<()> {
+    let tensors = memory.tensors();
+    let (a, b) = (tensors.src(params.a)?, tensors.src(params.b)?);
+    let output = tensors.dst(params.output)?;
+    let len = params.dims[3] as usize;
+    let mut start = 0;
+    for i in 0..params.dims[0] {
+        for j in 0..params.dims[1] {
+            for k in 0..params.dims[2] {
+                let row = |operand, strides| Row::new(operand, strides, [i, j, k]);
+                let (a, b) = (row(a, &params.a_strides)?, row(b, &params.b_strides)?);
+                pair_rows(a, b, output.slice(start, len)?.cells(), &f)?;
+                start += len;
+            }
+        }
+    }
+    Some(())
+}
+
+/// An operand along the innermost axis.
+#[derive(Clone, Copy)]
+struct Row<'a> {
+    /// From the first element on.
+    values: Src<'a>,
+    stride: usize,
+}
+
+impl<'a> Row<'a> {
+    /// The row at `outer` of an operand.
+    fn new(operand: Src<'a>, strides: &[u32; 4], outer: [u32; 3]) -> Option<Self> {
+        let mut start = 0usize;
+        for (index, stride) in outer.iter().zip(strides) {
+            let step = (*index as usize).checked_mul(*stride as usize)?;
+            start = start.checked_add(step)?;
+        }
+        Some(Self {
+            values: operand.slice(start, operand.len().checked_sub(start)?)?,
+            stride: strides[3] as usize,
+        })
+    }
+}
+
+/// Writes `f(a, b)` along the innermost axis.
+fn pair_rows(a: Row<'_>, b: Row<'_>, output: &[Cell<i8>], f: impl Fn(i8, i8) -> i8) -> Option<()> {
+    if (a.stride, b.stride) == (1, 1) {
+        let len = output.len();
+        let (a, b) = (a.values.slice(0, len)?, b.values.slice(0, len)?);
+        for (cell, (a, b)) in output.iter().zip(a.iter().zip(b.iter())) {
+            cell.set(f(a, b));
+        }
+    } else {
+        let (mut a_at, mut b_at) = (0usize, 0usize);
+        for cell in output {
+            cell.set(f(a.values.get(a_at)?, b.values.get(b_at)?));
+            a_at = a_at.wrapping_add(a.stride);
+            b_at = b_at.wrapping_add(b.stride);
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{Bench, Random, requant};
+
+    const DIMS: Range<u32> = 1..6;
+
+    /// Strides of an operand: contiguous but for the axes which it lacks.
+    fn strides(dims: [u32; 4], present: [bool; 4]) -> [u32; 4] {
+        let mut strides = [0; 4];
+        let mut inner = 1;
+        for axis in (0..4).rev().filter(|&axis| present[axis]) {
+            strides[axis] = inner;
+            inner *= dims[axis];
+        }
+        strides
+    }
+
+    /// Elements of an operand with such strides.
+    fn operand_len(dims: [u32; 4], present: [bool; 4]) -> usize {
+        let extents = (0..4)
+            .filter(|&axis| present[axis])
+            .map(|axis| dims[axis] as usize);
+        extents.product()
+    }
+
+    /// Two operands, their memory, and the pair of values that belongs to each output element.
+    struct Sample {
+        bench: Bench,
+        params: Binary,
+        pairs: Vec<(i64, i64)>,
+    }
+
+    fn sample(dims: [u32; 4], a_present: [bool; 4], b_present: [bool; 4], seed: u64) -> Sample {
+        let a = Random::bytes(seed, operand_len(dims, a_present));
+        let b = Random::bytes(seed ^ 4, operand_len(dims, b_present));
+        let mut bench = Bench::new();
+        let params = Binary {
+            a: bench.input(&a),
+            b: bench.constant(&b),
+            output: bench.output(operand_len(dims, [true; 4])),
+            reserved: 0,
+            dims,
+            a_strides: strides(dims, a_present),
+            b_strides: strides(dims, b_present),
+            a_multiplier: 1,
+            b_multiplier: 1,
+            bias: 0,
+            shift: 0,
+            a_zero: 0,
+            b_zero: 0,
+            out_zero: 0,
+            act_min: -128,
+            act_max: 127,
+            reserved2: 0,
+        };
+        let mut indices = vec![(0, 0)];
+        for ((extent, a_stride), b_stride) in
+            dims.into_iter().zip(params.a_strides).zip(params.b_strides)
+        {
+            let step = |(a, b)| (0..extent).map(move |i| (a + i * a_stride, b + i * b_stride));
+            indices = indices.into_iter().flat_map(step).collect();
+        }
+        let pair = |(i, j): (u32, u32)| (i64::from(a[i as usize]), i64::from(b[j as usize]));
+        let pairs = indices.into_iter().map(pair).collect();
+        Sample {
+            bench,
+            params,
+            pairs,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_sum_has_one_rounding(
+            dims in [DIMS, DIMS, DIMS, 1..40], a_present: [bool; 4], b_present: [bool; 4],
+            seed: u64, a_multiplier in -(1i32 << 21)..1 << 21, b_multiplier in -(1i32 << 21)..1 << 21,
+            bias in -(1i32 << 29)..1 << 29, shift in 0u8..32,
+            act_min in -128i8..0, act_max in 0i8..=127,
+        ) {
+            let Sample { bench, params, pairs } = sample(dims, a_present, b_present, seed);
+            let params =
+                Binary { a_multiplier, b_multiplier, bias, shift, act_min, act_max, ..params };
+            let expected: Vec<i8> = pairs
+                .iter()
+                .map(|(a, b)| a * i64::from(a_multiplier) + b * i64::from(b_multiplier))
+                .map(|sum| (sum + i64::from(bias)).div_euclid(1 << shift))
+                .map(|sum| sum.clamp(act_min.into(), act_max.into()) as i8)
+                .collect();
+            prop_assert_eq!(bench.run::<Add>(&params, 1, params.output), expected);
+        }
+
+        #[test]
+        fn a_product_is_requantised(
+            dims in [DIMS, DIMS, DIMS, 1..40], a_present: [bool; 4], b_present: [bool; 4],
+            seed: u64, multiplier: i32, shift in 0u8..15, a_zero: i8, b_zero: i8, out_zero: i8,
+        ) {
+            let Sample { bench, params, pairs } = sample(dims, a_present, b_present, seed);
+            let params =
+                Binary { a_multiplier: multiplier, shift, a_zero, b_zero, out_zero, ..params };
+            let expected: Vec<i8> = pairs
+                .iter()
+                .map(|(a, b)| (a - i64::from(a_zero)) * (b - i64::from(b_zero)))
+                .map(|product| i64::from(out_zero) + requant(product, multiplier, shift))
+                .map(|product| product.clamp(-128, 127) as i8)
+                .collect();
+            prop_assert_eq!(bench.run::<Mul>(&params, 1, params.output), expected);
+        }
+
+        #[test]
+        fn a_sum_of_reals_is_off_by_half_a_step(
+            seed: u64, a_ratio in 0.01..2.0f64, b_ratio in -2.0..2.0f64,
+            a_zero: i8, b_zero: i8, out_zero: i8,
+        ) {
+            const SHIFT: u8 = 20;
+            let one = f64::from(1 << SHIFT);
+            let Sample { bench, params, pairs } = sample([1, 1, 1, 64], [true; 4], [true; 4], seed);
+            let (a_multiplier, b_multiplier) =
+                ((a_ratio * one).round() as i32, (b_ratio * one).round() as i32);
+            let zeros = a_multiplier * i32::from(a_zero) + b_multiplier * i32::from(b_zero);
+            let bias = (i32::from(out_zero) << SHIFT) - zeros + (1 << (SHIFT - 1));
+            let params = Binary { a_multiplier, b_multiplier, bias, shift: SHIFT, ..params };
+            let result = bench.run::<Add>(&params, 1, params.output);
+            for ((a, b), result) in pairs.into_iter().zip(result) {
+                let (a, b) = ((a - i64::from(a_zero)) as f64, (b - i64::from(b_zero)) as f64);
+                let real = (a_ratio * a + b_ratio * b + f64::from(out_zero)).clamp(-128.0, 127.0);
+                // Half a step, and the multipliers are exact to half a unit.
+                let bound = 0.5 + 0.5 * (a.abs() + b.abs()) / one;
+                prop_assert!((real - f64::from(result)).abs() <= bound);
+            }
+        }
+
+        #[test]
+        fn in_place_is_the_same(dims in [DIMS, DIMS, DIMS, DIMS], b_present: [bool; 4], seed: u64) {
+            let Sample { bench, params, .. } = sample(dims, [true; 4], b_present, seed);
+            let in_place = Binary { output: params.a, ..params };
+            prop_assert_eq!(
+                bench.run::<Add>(&in_place, 1, params.a),
+                bench.run::<Add>(&params, 1, params.output)
+            );
+        }
+    }
+
+    #[test]
+    fn a_tensor_added_to_itself_in_place_doubles() {
+        let Sample {
+            bench,
+            params,
+            pairs,
+        } = sample([1, 2, 3, 4], [true; 4], [true; 4], 1);
+        let params = Binary {
+            b: params.a,
+            b_strides: params.a_strides,
+            output: params.a,
+            ..params
+        };
+        let doubled: Vec<i8> = pairs
+            .iter()
+            .map(|(a, _)| (2 * a).clamp(-128, 127) as i8)
+            .collect();
+        assert_eq!(bench.run::<Add>(&params, 1, params.a), doubled);
+    }
+
+    #[test]
+    fn an_operand_read_out_of_order_may_not_lie_under_the_output() {
+        let Sample { bench, params, .. } = sample([1, 1, 3, 3], [true; 4], [true; 4], 1);
+        let over_a = Binary {
+            output: params.a,
+            ..params
+        };
+        assert_eq!(bench.check::<Mul>(&over_a, 1), Ok(()));
+        let transposed = Binary {
+            a_strides: [9, 9, 1, 3],
+            ..over_a
+        };
+        assert_eq!(
+            bench.check::<Mul>(&transposed, 1),
+            Err(Rule::Overlap(params.a))
+        );
+        let apart = Binary {
+            output: params.output,
+            ..transposed
+        };
+        assert_eq!(bench.check::<Mul>(&apart, 1), Ok(()));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let Sample { bench, params, .. } = sample([1, 1, 3, 3], [true; 4], [true; 4], 1);
+        let long = |needed| Rule::Length {
+            tensor: params.b,
+            needed,
+            given: 9,
+        };
+        let refused = [
+            (
+                Binary {
+                    dims: [1, 1, 0, 3],
+                    ..params
+                },
+                Rule::Parameter("dims"),
+            ),
+            (
+                Binary {
+                    shift: 32,
+                    ..params
+                },
+                Rule::Parameter("shift"),
+            ),
+            (
+                Binary {
+                    act_max: -1,
+                    act_min: 0,
+                    ..params
+                },
+                Rule::Parameter("act_min"),
+            ),
+            (
+                Binary {
+                    reserved2: 1,
+                    ..params
+                },
+                Rule::Parameter("reserved"),
+            ),
+            (
+                Binary {
+                    b_strides: [0, 0, 4, 1],
+                    ..params
+                },
+                long(11),
+            ),
+            (
+                Binary {
+                    b_strides: [0, 0, u32::MAX, 1],
+                    ..params
+                },
+                long(u32::MAX),
+            ),
+            (
+                Binary {
+                    output: params.b,
+                    ..params
+                },
+                Rule::Overlap(params.b),
+            ),
+        ];
+        for (params, rule) in refused {
+            assert_eq!(bench.check::<Add>(&params, 1), Err(rule));
+        }
+    }
+}
