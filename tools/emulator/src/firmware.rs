@@ -1,0 +1,199 @@
+//! Building an application of the firmware workspace for a board.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::board::{Board, STACK_MESSAGE};
+use crate::toolchain::Toolchain;
+use crate::workspace::{Lock, Workspace, write_if_changed};
+use crate::{EmulatorError, Stage, sysroot};
+
+/// A program of the firmware workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Application {
+    /// The package it is in.
+    pub package: &'static str,
+    /// Its binary.
+    pub binary: &'static str,
+    /// Whether it talks to the emulator: the package's default features.
+    pub semihosting: bool,
+}
+
+/// Runs an image on inputs from a file, between profiling marks.
+pub const BENCH: Application = Application {
+    package: "fixie-bench",
+    binary: "bench",
+    semihosting: true,
+};
+
+/// The same inference with nothing around it, to be measured.
+pub const BARE: Application = Application {
+    package: "fixie-bench",
+    binary: "bare",
+    semihosting: false,
+};
+
+/// Loops of known length, by which the profiler is tested.
+pub const CALIBRATION: Application = Application {
+    package: "fixie-calibration",
+    binary: "calibration",
+    semihosting: true,
+};
+
+/// A program built for a board.
+#[derive(Debug, Clone)]
+pub struct Firmware {
+    /// The board.
+    pub board: &'static Board,
+    /// The linked file, with symbols.
+    pub elf: Vec<u8>,
+}
+
+impl Firmware {
+    /// Builds an application with an image inside, unless it is built already.
+    ///
+    /// # Errors
+    ///
+    /// No compiler, no sources, a build that fails, or an image that does not fit the board.
+    pub fn build(
+        board: &'static Board,
+        application: Application,
+        image: Option<&[u8]>,
+        progress: &dyn Fn(Stage),
+    ) -> Result<Self, EmulatorError> {
+        let workspace = Workspace::locate()?;
+        let toolchain = Toolchain::find(board.target)?;
+        let sysroot = sysroot::for_target(&workspace, &toolchain, board.target, progress)?;
+
+        let directory = workspace.cache(Path::new("firmware").join(board.name))?;
+        let _lock = Lock::acquire(&directory)?;
+        write_if_changed(&directory.join("memory.x"), board.memory_x().as_bytes())?;
+        let image_path = directory.join("image.fixie");
+        if let Some(image) = image {
+            write_if_changed(&image_path, image)?;
+        }
+
+        progress(Stage::Firmware {
+            application: application.binary,
+            board: board.name,
+        });
+        let output = toolchain
+            .cargo()
+            .current_dir(workspace.root.join("firmware"))
+            .args(["build", "--release", "--locked", "--target", board.target])
+            .args([
+                "--package",
+                application.package,
+                "--bin",
+                application.binary,
+            ])
+            .args(["--message-format", "json-render-diagnostics"])
+            .args((!application.semihosting).then_some("--no-default-features"))
+            .arg("--target-dir")
+            .arg(directory.join("build"))
+            .env(
+                "CARGO_ENCODED_RUSTFLAGS",
+                flags(board, &toolchain, sysroot, &directory)?,
+            )
+            .env("FIXIE_IMAGE", &image_path)
+            .output()
+            .map_err(EmulatorError::start("cargo"))?;
+        let elf = executable(&output).ok_or_else(|| build_error(board, application, &output))?;
+        Ok(Self {
+            board,
+            elf: fs::read(&elf).map_err(EmulatorError::io(&elf))?,
+        })
+    }
+}
+
+/// The compiler's flags, in the form of `CARGO_ENCODED_RUSTFLAGS`.
+fn flags(
+    board: &Board,
+    toolchain: &Toolchain,
+    sysroot: Option<PathBuf>,
+    memory_x_directory: &Path,
+) -> Result<String, EmulatorError> {
+    let mut flags = vec![
+        "-Clink-arg=-Tlink.x".to_owned(),
+        format!("-Clink-arg=-L{}", memory_x_directory.display()),
+    ];
+    flags.extend(board.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
+    flags.extend(sysroot.map(|path| format!("--sysroot={}", path.display())));
+    let linker = toolchain.linker(board.target)?;
+    flags.extend(linker.map(|path| format!("-Clinker={}", path.display())));
+    Ok(flags.join("\u{1f}"))
+}
+
+/// The path of what was linked, from cargo's messages; none if the build failed.
+pub(crate) fn executable(output: &Output) -> Option<PathBuf> {
+    artifact(output, |message| message["executable"].as_str())
+}
+
+/// The first file that `select` finds in cargo's messages; none if the build failed.
+pub(crate) fn artifact(
+    output: &Output,
+    select: impl Fn(&Value) -> Option<&str>,
+) -> Option<PathBuf> {
+    output.status.success().then_some(())?;
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact")
+        .find_map(|message| select(&message).map(PathBuf::from))
+}
+
+fn build_error(board: &'static Board, application: Application, output: &Output) -> EmulatorError {
+    let messages = String::from_utf8_lossy(&output.stderr).into_owned();
+    match does_not_fit(&messages) {
+        Some(problem) => EmulatorError::DoesNotFit {
+            board: board.name,
+            problem,
+        },
+        None => EmulatorError::Build {
+            what: format!("{} for {}", application.binary, board.name),
+            output: messages,
+        },
+    }
+}
+
+/// What the linker says about the lack of memory, if it does.
+fn does_not_fit(messages: &str) -> Option<String> {
+    if messages.contains(STACK_MESSAGE) {
+        return Some("RAM has no room left for the stack".to_owned());
+    }
+    // "section '.bss' will not fit in region 'RAM': overflowed by 123 bytes"
+    let line = messages
+        .lines()
+        .find(|line| line.contains("will not fit in region"))?;
+    let region = line.split('\'').nth(3)?;
+    let bytes = line.rsplit("overflowed by ").next()?.trim();
+    let memory = if region == "RAM" { "RAM" } else { "flash" };
+    Some(format!("{memory} is too small by {bytes}"))
+}
+
+/// Whether a program can be started at all.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let started = Command::new(program).arg("--version").output();
+    !matches!(started, Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_memory_is_recognised() {
+        let lld = "rust-lld: error: section '.bss' will not fit in region 'RAM': overflowed by 5876 bytes";
+        assert_eq!(does_not_fit(lld).unwrap(), "RAM is too small by 5876 bytes");
+        let flash = "ld.lld: error: section '.rodata' will not fit in region 'FLASH': overflowed by 9 bytes";
+        assert_eq!(
+            does_not_fit(flash).unwrap(),
+            "flash is too small by 9 bytes"
+        );
+        assert!(does_not_fit("error[E0425]: cannot find value").is_none());
+    }
+}
