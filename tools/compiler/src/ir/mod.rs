@@ -7,7 +7,10 @@
 mod graph;
 mod op;
 mod quant;
+mod shapes;
+mod validate;
 
 pub use graph::{Constant, Graph, Node, Tensor, TensorId};
 pub use op::{Conv, Interpolation, Op, PadMode, Pool, Resize, SliceAxis, Unary};
 pub use quant::Quant;
+pub use validate::Invalid;
