@@ -8,5 +8,7 @@
 //! Data flows one way: a later stage never reaches back into an earlier one.
 #![forbid(unsafe_code)]
 
+pub mod data;
+pub mod digest;
 pub mod ir;
 pub mod quantize;
