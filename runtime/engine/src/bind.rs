@@ -23,9 +23,9 @@ fn check_tensors(image: &Image<'_>) -> Result<(), BindError> {
         let tensor = image.tensor(index).ok_or(BindError::Tensor { index })?;
         let (offset, len) = (tensor.offset as usize, tensor.len_bytes as usize);
         let inside = match Place::from_u8(tensor.place) {
-            Some(Place::Arena) => offset
-                .checked_add(len)
-                .is_some_and(|end| end <= image.arena_len()),
+            Some(Place::Arena) => {
+                offset.checked_add(len).is_some_and(|end| end <= image.arena_len())
+            }
             Some(Place::Data) => image.data::<u8>(tensor.offset, len).is_some(),
             None => false,
         };
@@ -64,22 +64,13 @@ fn check_steps(image: &Image<'_>) -> Result<(), BindError> {
 
 fn check_ports(image: &Image<'_>) -> Result<(), BindError> {
     for index in 0..image.input_count() {
-        if !image
-            .input(index)
-            .is_some_and(|port| port_is_sound(image, &port))
-        {
+        if !image.input(index).is_some_and(|port| port_is_sound(image, &port)) {
             return Err(BindError::Port { input: true, index });
         }
     }
     for index in 0..image.output_count() {
-        if !image
-            .output(index)
-            .is_some_and(|port| port_is_sound(image, &port))
-        {
-            return Err(BindError::Port {
-                input: false,
-                index,
-            });
+        if !image.output(index).is_some_and(|port| port_is_sound(image, &port)) {
+            return Err(BindError::Port { input: false, index });
         }
     }
     Ok(())
@@ -97,12 +88,9 @@ fn port_is_sound(image: &Image<'_>, port: &Port) -> bool {
     let (Some(dims), Some(order)) = (port.dims.get(..rank), port.order.get(..rank)) else {
         return false;
     };
-    let len_bytes = dims
-        .iter()
-        .try_fold(dtype.size_bytes(), |n, &d| n.checked_mul(d as usize));
-    let axes = order.iter().fold(0u32, |set, &axis| {
-        set | 1u32.checked_shl(axis.into()).unwrap_or(0)
-    });
+    let len_bytes = dims.iter().try_fold(dtype.size_bytes(), |n, &d| n.checked_mul(d as usize));
+    let axes =
+        order.iter().fold(0u32, |set, &axis| set | 1u32.checked_shl(axis.into()).unwrap_or(0));
     rank <= MAX_RANK
         && axes == (1 << rank) - 1
         && len_bytes == Some(tensor.len_bytes as usize)

@@ -44,8 +44,7 @@ macro_rules! dispatch {
 }
 
 dispatch! {
-    Conv, ConvPaired, Depthwise, DepthwisePlanar, MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu,
-    Softmax, Copy, Fill, Resize, ArgMax,
+    Conv, ConvPaired, MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu, Softmax, Copy, Fill, Resize, ArgMax,
 }
 
 /// Whether an engine of the operator set `OPS` contains a kernel: known at compile time.

@@ -40,17 +40,12 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
     pub fn new(image: Image<'a>, arena: &'a mut [u8]) -> Result<Self, BindError> {
         let (needed, given) = (image.arena_len(), arena.len());
         let aligned = arena.as_ptr().addr().is_multiple_of(ALIGNMENT);
-        let arena = arena
-            .get_mut(..needed)
-            .ok_or(BindError::ArenaTooSmall { needed, given })?;
+        let arena = arena.get_mut(..needed).ok_or(BindError::ArenaTooSmall { needed, given })?;
         if !aligned {
             return Err(BindError::ArenaMisaligned);
         }
         bind::check::<OPS>(&image)?;
-        let mut engine = Self {
-            memory: Memory::new(image, arena),
-            next: 0,
-        };
+        let mut engine = Self { memory: Memory::new(image, arena), next: 0 };
         engine.reset();
         Ok(engine)
     }
@@ -79,15 +74,9 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
     ///
     /// [`PortError::NoSuchPort`].
     pub fn input(&mut self, index: usize) -> Result<InputPort<'_>, PortError> {
-        let missing = PortError::NoSuchPort {
-            index,
-            count: self.image().input_count(),
-        };
+        let missing = PortError::NoSuchPort { index, count: self.image().input_count() };
         let port = self.image().input(index).ok_or(missing)?;
-        self.memory
-            .bytes_mut(port.tensor)
-            .map(|bytes| InputPort::new(port, bytes))
-            .ok_or(missing)
+        self.memory.bytes_mut(port.tensor).map(|bytes| InputPort::new(port, bytes)).ok_or(missing)
     }
 
     /// An output, to be read after a run.
@@ -96,15 +85,9 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
     ///
     /// [`PortError::NoSuchPort`].
     pub fn output(&self, index: usize) -> Result<OutputPort<'_>, PortError> {
-        let missing = PortError::NoSuchPort {
-            index,
-            count: self.image().output_count(),
-        };
+        let missing = PortError::NoSuchPort { index, count: self.image().output_count() };
         let port = self.image().output(index).ok_or(missing)?;
-        self.memory
-            .bytes(port.tensor)
-            .map(|bytes| OutputPort::new(port, bytes))
-            .ok_or(missing)
+        self.memory.bytes(port.tensor).map(|bytes| OutputPort::new(port, bytes)).ok_or(missing)
     }
 
     /// Computes the outputs from the inputs.
@@ -129,10 +112,7 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
     ) -> Result<(), RunError> {
         log.start(clock());
         loop {
-            let op = self
-                .image()
-                .step(self.next)
-                .map_or(u16::MAX, |step| step.op);
+            let op = self.image().step(self.next).map_or(u16::MAX, |step| step.op);
             let progress = self.step()?;
             log.end_of_step(op, clock());
             if progress == Progress::Done {
@@ -156,11 +136,7 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
         }
         let done = step + 1 >= count;
         self.next = if done { 0 } else { step + 1 };
-        Ok(if done {
-            Progress::Done
-        } else {
-            Progress::Running
-        })
+        Ok(if done { Progress::Done } else { Progress::Running })
     }
 
     fn run_step(&mut self, index: usize) -> Option<()> {
@@ -168,11 +144,6 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
         let entry = self.image().op(step.op as usize)?;
         let first = step.first_row as usize;
         let rows = first..first + step.rows as usize;
-        dispatch::run::<OPS>(
-            Opcode::from_u8(entry.opcode)?,
-            &entry,
-            rows,
-            &mut self.memory,
-        )
+        dispatch::run::<OPS>(Opcode::from_u8(entry.opcode)?, &entry, rows, &mut self.memory)
     }
 }

@@ -79,10 +79,7 @@ impl fmt::Display for BindError {
                 ),
             },
             Self::ArenaTooSmall { needed, given } => {
-                write!(
-                    f,
-                    "the image needs an arena of {needed} bytes, {given} were given"
-                )
+                write!(f, "the image needs an arena of {needed} bytes, {given} were given")
             }
             Self::ArenaMisaligned => f.write_str("the arena must start at a multiple of 16 bytes"),
             Self::Tensor { index } => write!(f, "tensor {index} leaves its memory"),
@@ -113,10 +110,7 @@ pub enum RunError {
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::Changed { step } = self;
-        write!(
-            f,
-            "step {step} cannot run: the image changed after it was bound"
-        )
+        write!(f, "step {step} cannot run: the image changed after it was bound")
     }
 }
 
@@ -148,10 +142,7 @@ impl fmt::Display for PortError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::NoSuchPort { index, count } => {
-                write!(
-                    f,
-                    "there is no input or output {index}: the model has {count}"
-                )
+                write!(f, "there is no input or output {index}: the model has {count}")
             }
             Self::Length { needed, given } => {
                 write!(f, "{needed} values are needed, {given} were given")

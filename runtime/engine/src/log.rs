@@ -24,11 +24,7 @@ pub struct StepLog<const N: usize> {
 impl<const N: usize> StepLog<N> {
     /// An empty log.
     pub const fn new() -> Self {
-        Self {
-            steps: Vec::new(),
-            last: 0,
-            overflow: 0,
-        }
+        Self { steps: Vec::new(), last: 0, overflow: 0 }
     }
 
     /// The steps that were noted, in order.

@@ -50,9 +50,7 @@ impl<'a> InputPort<'a> {
 /// `clamp(round(value / scale) + zero_point)`.
 fn quantize(value: f32, port: &Port) -> i8 {
     let steps = F32Ext::round(value / port.scale) as i32;
-    steps
-        .saturating_add(port.zero_point)
-        .clamp(i8::MIN.into(), i8::MAX.into()) as i8
+    steps.saturating_add(port.zero_point).clamp(i8::MIN.into(), i8::MAX.into()) as i8
 }
 
 /// An element of an output and its real value.
@@ -100,8 +98,7 @@ impl<'a> OutputPort<'a> {
     /// The elements as real numbers.
     pub fn reals(&self) -> impl Iterator<Item = f32> + 'a {
         let (scale, zero_point) = (self.port.scale, self.port.zero_point);
-        self.integers()
-            .map(move |q| q.saturating_sub(zero_point) as f32 * scale)
+        self.integers().map(move |q| q.saturating_sub(zero_point) as f32 * scale)
     }
 
     /// Writes the real values, in memory order.
@@ -114,19 +111,13 @@ impl<'a> OutputPort<'a> {
         if needed != given {
             return Err(PortError::Length { needed, given });
         }
-        values
-            .iter_mut()
-            .zip(self.reals())
-            .for_each(|(value, real)| *value = real);
+        values.iter_mut().zip(self.reals()).for_each(|(value, real)| *value = real);
         Ok(())
     }
 
     /// The largest element; the first of equal ones.
     pub fn argmax(&self) -> Score {
-        let [best] = self.top::<1>().into_array().unwrap_or([Score {
-            class: 0,
-            value: 0.0,
-        }]);
+        let [best] = self.top::<1>().into_array().unwrap_or([Score { class: 0, value: 0.0 }]);
         best
     }
 
@@ -149,11 +140,7 @@ fn check_i8(port: &Port, needed: usize, given: usize) -> Result<(), PortError> {
     if port.dtype != Dtype::I8 as u8 {
         return Err(PortError::Dtype);
     }
-    if needed == given {
-        Ok(())
-    } else {
-        Err(PortError::Length { needed, given })
-    }
+    if needed == given { Ok(()) } else { Err(PortError::Length { needed, given }) }
 }
 
 #[cfg(test)]
@@ -177,9 +164,7 @@ mod tests {
     fn reals_become_the_nearest_integers() {
         let mut bytes = [0; 6];
         let mut input = InputPort::new(port(Dtype::I8), &mut bytes);
-        input
-            .quantize(&[0.0, 0.25, -0.25, 1e9, -1e9, f32::NAN])
-            .unwrap();
+        input.quantize(&[0.0, 0.25, -0.25, 1e9, -1e9, f32::NAN]).unwrap();
         assert_eq!(bytes.map(|b| b as i8), [3, 4, 2, 127, -128, 3]);
     }
 
@@ -187,22 +172,13 @@ mod tests {
     fn wrong_lengths_and_types_are_refused() {
         let mut bytes = [0; 4];
         let mut input = InputPort::new(port(Dtype::I8), &mut bytes);
-        assert_eq!(
-            input.quantize(&[0.0]),
-            Err(PortError::Length {
-                needed: 4,
-                given: 1
-            })
-        );
+        assert_eq!(input.quantize(&[0.0]), Err(PortError::Length { needed: 4, given: 1 }));
         let mut input = InputPort::new(port(Dtype::I32), &mut bytes);
         assert_eq!(input.quantize(&[0.0]), Err(PortError::Dtype));
         let output = OutputPort::new(port(Dtype::I32), &[1, 0, 0, 0]);
         assert_eq!(
             output.dequantize(&mut [0.0; 4]),
-            Err(PortError::Length {
-                needed: 1,
-                given: 4
-            })
+            Err(PortError::Length { needed: 1, given: 4 })
         );
     }
 
@@ -210,13 +186,7 @@ mod tests {
     fn the_best_scores_come_in_order() {
         let bytes = [5u8, 9, 0xff, 9, 7];
         let output = OutputPort::new(port(Dtype::I8), &bytes);
-        assert_eq!(
-            output.argmax(),
-            Score {
-                class: 1,
-                value: 3.0
-            }
-        );
+        assert_eq!(output.argmax(), Score { class: 1, value: 3.0 });
         let classes: std::vec::Vec<_> = output.top::<3>().iter().map(|s| s.class).collect();
         assert_eq!(classes, [1, 3, 4]);
         assert_eq!(output.top::<9>().len(), 5);
