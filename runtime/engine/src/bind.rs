@@ -44,7 +44,7 @@ fn check_ops<const OPS: u64>(image: &Image<'_>) -> Result<(), BindError> {
         let opcode = Opcode::from_u8(entry.opcode)
             .filter(|&opcode| image.op_set().contains(opcode))
             .ok_or(BindError::Operator { code: entry.opcode })?;
-        dispatch::check::<OPS>(opcode, &entry, image).map_err(rule)?;
+        dispatch::check::<OPS>(opcode, entry, image).map_err(rule)?;
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ macro_rules! dispatch {
         /// Checks an operator's parameters.
         pub fn check<const OPS: u64>(
             opcode: Opcode,
-            entry: &OpEntry,
+            entry: OpEntry,
             image: &Image<'_>,
         ) -> Result<(), Rule> {
             match opcode {
@@ -26,7 +26,7 @@ macro_rules! dispatch {
         /// Runs some rows of an operator.
         pub fn run<const OPS: u64>(
             opcode: Opcode,
-            entry: &OpEntry,
+            entry: OpEntry,
             rows: Range<usize>,
             memory: &mut Memory<'_>,
         ) -> Option<()> {
@@ -52,17 +52,13 @@ const fn linked<const OPS: u64>(opcode: Opcode) -> bool {
     OpSet::from_bits(OPS).contains(opcode)
 }
 
-fn check_one<O: Operator>(entry: &OpEntry, image: &Image<'_>) -> Result<(), Rule> {
-    let params = image.params(entry).ok_or(Rule::Params)?;
+fn check_one<O: Operator>(entry: OpEntry, image: &Image<'_>) -> Result<(), Rule> {
+    let params = image.params(&entry).ok_or(Rule::Params)?;
     O::check(&params, entry.rows, image)
 }
 
-fn run_one<O: Operator>(
-    entry: &OpEntry,
-    rows: Range<usize>,
-    memory: &mut Memory<'_>,
-) -> Option<()> {
-    let params = memory.image().params(entry)?;
+fn run_one<O: Operator>(entry: OpEntry, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+    let params = memory.image().params(&entry)?;
     O::run(&params, rows, memory)
 }
 

@@ -144,6 +144,6 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
         let entry = self.image().op(step.op as usize)?;
         let first = step.first_row as usize;
         let rows = first..first + step.rows as usize;
-        dispatch::run::<OPS>(Opcode::from_u8(entry.opcode)?, &entry, rows, &mut self.memory)
+        dispatch::run::<OPS>(Opcode::from_u8(entry.opcode)?, entry, rows, &mut self.memory)
     }
 }

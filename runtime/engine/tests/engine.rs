@@ -130,8 +130,8 @@ fn stepping_is_running() {
     let image = Image::parse(&room.0[..len]).unwrap();
     let mut engine = Engine::<ALL_OPS>::new(image, &mut arena.0).unwrap();
     let progress: Vec<_> = (0..4).map(|_| engine.step().unwrap()).collect();
-    use Progress::{Done, Running};
-    assert_eq!(progress, [Running, Running, Done, Running], "the fourth starts the next run");
+    let [running, done] = [Progress::Running, Progress::Done];
+    assert_eq!(progress, [running, running, done, running], "the fourth starts the next run");
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn tables() -> String {
     }
     text.push_str("## Operators\n\n| code | operator |\n|--:|---|\n");
     for &opcode in Opcode::ALL {
-        text.push_str(&std::format!("| {} | {} |\n", opcode as u8, opcode.name()));
+        text.extend(["| ", &std::format!("{}", opcode as u8), " | ", opcode.name(), " |\n"]);
     }
     text.push_str("\n## Parameter records\n\n");
     for record in [
@@ -66,12 +66,8 @@ fn the_specification_has_the_tables_of_the_code() {
         fs::write(path, [before, BEGIN, &expected, END, after].concat()).unwrap();
         return;
     }
-    let differing: Vec<_> = expected
-        .lines()
-        .zip(found.lines())
-        .filter(|(e, f)| e != f)
-        .take(1)
-        .collect();
+    let differing: Vec<_> =
+        expected.lines().zip(found.lines()).filter(|(e, f)| e != f).take(1).collect();
     assert!(
         found == expected,
         "run `FIXIE_BLESS=1 cargo test -p fixie-format`; first difference: {differing:?}"
