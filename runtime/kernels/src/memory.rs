@@ -35,10 +35,9 @@ impl<'a> Memory<'a> {
     pub fn bytes_mut(&mut self, id: TensorId) -> Option<&mut [u8]> {
         let tensor = self.image.tensor(id as usize)?;
         let start = tensor.offset as usize;
-        (tensor.place == Place::Arena as u8).then_some(()).and(
-            self.arena
-                .get_mut(start..start.checked_add(tensor.len_bytes as usize)?),
-        )
+        (tensor.place == Place::Arena as u8)
+            .then_some(())
+            .and(self.arena.get_mut(start..start.checked_add(tensor.len_bytes as usize)?))
     }
 
     /// The bytes of a tensor, for the application to read.
@@ -54,12 +53,7 @@ impl<'a> Memory<'a> {
 
     /// All tensors, for an operator that needs no scratch.
     pub fn tensors(&mut self) -> Tensors<'_> {
-        Tensors {
-            image: self.image,
-            low: cells(self.arena),
-            high: &[],
-            high_start: usize::MAX,
-        }
+        Tensors { image: self.image, low: cells(self.arena), high: &[], high_start: usize::MAX }
     }
 
     /// The scratch memory of an operator, exclusively, and all tensors that do not touch it.
@@ -72,12 +66,7 @@ impl<'a> Memory<'a> {
         let (low, rest) = self.arena.split_at_mut_checked(start)?;
         let (scratch, high) = rest.split_at_mut_checked(len)?;
         let high_start = start + len;
-        let tensors = Tensors {
-            image: self.image,
-            low: cells(low),
-            high: cells(high),
-            high_start,
-        };
+        let tensors = Tensors { image: self.image, low: cells(low), high: cells(high), high_start };
         Some((scratch, tensors))
     }
 }
@@ -104,17 +93,17 @@ pub struct Tensors<'a> {
 
 impl<'a> Tensors<'a> {
     /// A tensor to read.
+    #[inline(never)]
     pub fn src(&self, id: TensorId) -> Option<Src<'a>> {
         let tensor = self.image.tensor(id as usize)?;
         match Place::from_u8(tensor.place)? {
             Place::Arena => self.span(&tensor).map(Src::from),
-            Place::Data => self
-                .data::<i8>(tensor.offset, tensor.len_bytes as usize)
-                .map(Src::from),
+            Place::Data => self.data::<i8>(tensor.offset, tensor.len_bytes as usize).map(Src::from),
         }
     }
 
     /// A tensor to write.
+    #[inline(never)]
     pub fn dst(&self, id: TensorId) -> Option<Dst<'a>> {
         let tensor = self.image.tensor(id as usize)?;
         (tensor.place == Place::Arena as u8).then_some(())?;
@@ -124,21 +113,13 @@ impl<'a> Tensors<'a> {
     /// A tensor to read row by row; it may be a ring.
     pub fn src_rows(&self, id: TensorId, row_bytes: usize) -> Option<SrcRows<'a>> {
         let ring_rows = self.image.tensor(id as usize)?.ring_rows;
-        Some(SrcRows {
-            rows: self.src(id)?,
-            row_bytes,
-            ring_rows,
-        })
+        Some(SrcRows { rows: self.src(id)?, row_bytes, ring_rows })
     }
 
     /// A tensor to write row by row; it may be a ring.
     pub fn dst_rows(&self, id: TensorId, row_bytes: usize) -> Option<DstRows<'a>> {
         let ring_rows = self.image.tensor(id as usize)?.ring_rows;
-        Some(DstRows {
-            rows: self.dst(id)?,
-            row_bytes,
-            ring_rows,
-        })
+        Some(DstRows { rows: self.dst(id)?, row_bytes, ring_rows })
     }
 
     /// `len` constants at `offset` in the data section.
@@ -177,10 +158,7 @@ pub struct SrcRows<'a> {
 impl<'a> SrcRows<'a> {
     /// Row `y`.
     pub fn row(&self, y: usize) -> Option<Src<'a>> {
-        self.rows.slice(
-            slot(y, self.ring_rows).checked_mul(self.row_bytes)?,
-            self.row_bytes,
-        )
+        self.rows.slice(slot(y, self.ring_rows).checked_mul(self.row_bytes)?, self.row_bytes)
     }
 }
 
@@ -195,9 +173,6 @@ pub struct DstRows<'a> {
 impl<'a> DstRows<'a> {
     /// Row `y`.
     pub fn row(&self, y: usize) -> Option<Dst<'a>> {
-        self.rows.slice(
-            slot(y, self.ring_rows).checked_mul(self.row_bytes)?,
-            self.row_bytes,
-        )
+        self.rows.slice(slot(y, self.ring_rows).checked_mul(self.row_bytes)?, self.row_bytes)
     }
 }

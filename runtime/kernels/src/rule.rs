@@ -44,15 +44,8 @@ impl fmt::Display for Rule {
         match *self {
             Self::Params => f.write_str("its parameters leave their section"),
             Self::NoTensor(tensor) => write!(f, "tensor {tensor} does not exist"),
-            Self::Length {
-                tensor,
-                needed,
-                given,
-            } => {
-                write!(
-                    f,
-                    "tensor {tensor} has {given} bytes where {needed} are needed"
-                )
+            Self::Length { tensor, needed, given } => {
+                write!(f, "tensor {tensor} has {given} bytes where {needed} are needed")
             }
             Self::Scratch { needed, given } => {
                 write!(f, "scratch has {given} bytes where {needed} are needed")
@@ -115,11 +108,7 @@ pub fn check_row_tensor(
         ring_rows => ring_rows,
     };
     let needed = row_bytes.and_then(|bytes| bytes.checked_mul(held as usize));
-    if needed == Some(found.len_bytes as usize) {
-        Ok(())
-    } else {
-        Err(length(id, needed, &found))
-    }
+    if needed == Some(found.len_bytes as usize) { Ok(()) } else { Err(length(id, needed, &found)) }
 }
 
 /// Checks that a tensor has at least `elements` elements of `element_bytes` and is no ring.
@@ -188,16 +177,12 @@ pub fn check_data<T: bytemuck::AnyBitPattern>(
     offset: DataOffset,
     len: Option<usize>,
 ) -> Result<(), Rule> {
-    len.and_then(|len| image.data::<T>(offset, len))
-        .map(|_| ())
-        .ok_or(Rule::Data(offset))
+    len.and_then(|len| image.data::<T>(offset, len)).map(|_| ()).ok_or(Rule::Data(offset))
 }
 
 /// The product of extents; `None` if it is too large to be a length.
 pub fn product(extents: &[u32]) -> Option<usize> {
-    extents.iter().try_fold(1, |product: usize, &extent| {
-        product.checked_mul(extent as usize)
-    })
+    extents.iter().try_fold(1, |product: usize, &extent| product.checked_mul(extent as usize))
 }
 
 /// Checks that an operator has the number of rows that its shape implies.
@@ -206,11 +191,7 @@ pub fn product(extents: &[u32]) -> Option<usize> {
 ///
 /// [`Rule::Rows`].
 pub fn check_rows(rows: u16, implied: u16) -> Result<(), Rule> {
-    if rows == implied {
-        Ok(())
-    } else {
-        Err(Rule::Rows)
-    }
+    if rows == implied { Ok(()) } else { Err(Rule::Rows) }
 }
 
 /// Checks that a parameter obeys its rule.
@@ -219,11 +200,7 @@ pub fn check_rows(rows: u16, implied: u16) -> Result<(), Rule> {
 ///
 /// [`Rule::Parameter`].
 pub fn check_that(holds: bool, name: &'static str) -> Result<(), Rule> {
-    if holds {
-        Ok(())
-    } else {
-        Err(Rule::Parameter(name))
-    }
+    if holds { Ok(()) } else { Err(Rule::Parameter(name)) }
 }
 
 /// Checks that an output can be written and touches none of `inputs`; it may lie exactly over one
@@ -248,19 +225,13 @@ pub fn check_output(
         let same = (read.offset, read.len_bytes) == (written.offset, written.len_bytes);
         allowed &= same || !overlap(&written, &read);
     }
-    if allowed {
-        Ok(())
-    } else {
-        Err(Rule::Overlap(output))
-    }
+    if allowed { Ok(()) } else { Err(Rule::Overlap(output)) }
 }
 
 /// Whether two tensors share a byte of the arena.
 pub(crate) fn overlap(a: &Tensor, b: &Tensor) -> bool {
     let arena = Place::Arena as u8;
-    let (a_end, b_end) = (
-        a.offset.saturating_add(a.len_bytes),
-        b.offset.saturating_add(b.len_bytes),
-    );
+    let (a_end, b_end) =
+        (a.offset.saturating_add(a.len_bytes), b.offset.saturating_add(b.len_bytes));
     a.place == arena && b.place == arena && a.offset < b_end && b.offset < a_end
 }

@@ -7,7 +7,7 @@ use std::vec::Vec;
 
 use fixie_format::op::{DataOffset, Window};
 use fixie_format::table::{Dtype, Place, Tensor, TensorId};
-use fixie_format::{Image, ImageBuilder};
+use fixie_format::{Image, ImageBuilder, Record};
 use proptest::prelude::*;
 
 use crate::memory::Memory;
@@ -53,8 +53,7 @@ impl Bench {
     /// A tensor in the arena of `len` bytes.
     pub fn output(&mut self, len: usize) -> TensorId {
         let offset = self.arena.len();
-        self.arena
-            .resize((offset + len).next_multiple_of(4) + GUARD_LEN, FILLER);
+        self.arena.resize((offset + len).next_multiple_of(4) + GUARD_LEN, FILLER);
         self.tensor(Tensor {
             offset: offset as u32,
             len_bytes: len as u32,
@@ -141,6 +140,37 @@ impl Bench {
             );
         }
         result
+    }
+
+    /// Changes the parameters byte by byte: what the operator accepts must run, and what it
+    /// refuses must not panic when it is run all the same.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not.
+    pub fn survives_mutations<O: Operator>(&self, params: O::Params, rows: u16) {
+        let bytes = self.image();
+        let image = parse(&bytes);
+        let mut record = vec![0; O::Params::LEN];
+        params.write(&mut record).unwrap();
+        for at in 0..record.len() {
+            let original = record[at];
+            let near = [original.wrapping_add(1), original.wrapping_sub(1)];
+            for value in [0, 1, 2, 31, 32, 127, 128, 255].into_iter().chain(near) {
+                record[at] = value;
+                let mutant = O::Params::read(&record).unwrap();
+                let accepted = O::check(&mutant, rows, &image);
+                let mut words = aligned(&self.arena);
+                let arena = &mut bytemuck::cast_slice_mut(&mut words)[..self.arena.len()];
+                let mut memory = Memory::new(image, arena);
+                let ran = O::run(&mutant, 0..usize::from(rows), &mut memory);
+                assert!(
+                    accepted.is_err() || ran.is_some(),
+                    "accepted, but did not run with {value} at byte {at}"
+                );
+            }
+            record[at] = original;
+        }
     }
 
     fn tensor(&mut self, tensor: Tensor) -> TensorId {

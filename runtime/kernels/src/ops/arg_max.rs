@@ -17,20 +17,13 @@ impl Operator for ArgMax {
     type Params = op::ArgMax;
 
     fn check(params: &op::ArgMax, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
-        let &op::ArgMax {
-            outer, len, inner, ..
-        } = params;
+        let &op::ArgMax { outer, len, inner, .. } = params;
         check_rows(rows, 1)?;
         check_that(outer != 0 && len != 0 && inner != 0, "len")?;
         check_that(params.last <= 1, "last")?;
         check_that(params.reserved == [0; 3], "reserved")?;
         check_len(image, params.input, product(&[outer, len, inner]), 1)?;
-        check_len(
-            image,
-            params.output,
-            product(&[outer, inner]),
-            size_of::<i32>(),
-        )?;
+        check_len(image, params.output, product(&[outer, inner]), size_of::<i32>())?;
         check_output(image, params.output, &[params.input], &[])
     }
 
@@ -122,19 +115,12 @@ mod tests {
             (op::ArgMax { inner: 0, ..params }, Rule::Parameter("len")),
             (op::ArgMax { last: 2, ..params }, Rule::Parameter("last")),
             (
-                op::ArgMax {
-                    outer: 3,
-                    len: 2,
-                    ..params
-                },
-                Rule::Length {
-                    tensor: params.output,
-                    needed: 12,
-                    given: 8,
-                },
+                op::ArgMax { outer: 3, len: 2, ..params },
+                Rule::Length { tensor: params.output, needed: 12, given: 8 },
             ),
         ];
         assert_eq!(bench.check::<ArgMax>(&params, 1), Ok(()));
+        bench.survives_mutations::<ArgMax>(params, 1);
         for (params, rule) in refused {
             assert_eq!(bench.check::<ArgMax>(&params, 1), Err(rule));
         }

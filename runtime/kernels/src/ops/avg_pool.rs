@@ -155,42 +155,13 @@ mod tests {
             reserved: 0,
         };
         assert_eq!(bench.check::<AvgPool>(&params, 1), Ok(()));
+        bench.survives_mutations::<AvgPool>(params, 1);
         let refused = [
-            (
-                op::AvgPool {
-                    shift: 32,
-                    ..params
-                },
-                Rule::Parameter("shift"),
-            ),
-            (
-                op::AvgPool {
-                    act_min: 1,
-                    ..params
-                },
-                Rule::Parameter("act_min"),
-            ),
-            (
-                op::AvgPool {
-                    reserved: 1,
-                    ..params
-                },
-                Rule::Parameter("reserved"),
-            ),
-            (
-                op::AvgPool {
-                    multiplier_count: 0,
-                    ..params
-                },
-                Rule::Parameter("multiplier_count"),
-            ),
-            (
-                op::AvgPool {
-                    multiplier_count: 2,
-                    ..params
-                },
-                Rule::Data(0),
-            ),
+            (op::AvgPool { shift: 32, ..params }, Rule::Parameter("shift")),
+            (op::AvgPool { act_min: 1, ..params }, Rule::Parameter("act_min")),
+            (op::AvgPool { reserved: 1, ..params }, Rule::Parameter("reserved")),
+            (op::AvgPool { multiplier_count: 0, ..params }, Rule::Parameter("multiplier_count")),
+            (op::AvgPool { multiplier_count: 2, ..params }, Rule::Data(0)),
         ];
         for (params, rule) in refused {
             assert_eq!(bench.check::<AvgPool>(&params, 1), Err(rule));

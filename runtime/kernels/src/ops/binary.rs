@@ -28,15 +28,7 @@ impl Operator for Add {
     }
 
     fn run(params: &Binary, _rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
-        let &Binary {
-            a_multiplier,
-            b_multiplier,
-            bias,
-            shift,
-            act_min,
-            act_max,
-            ..
-        } = params;
+        let &Binary { a_multiplier, b_multiplier, bias, shift, act_min, act_max, .. } = params;
         for_each_pair(params, memory, |a, b| {
             let sum = i32::from(a)
                 .wrapping_mul(a_multiplier)
@@ -93,21 +85,15 @@ fn check_operand(
     operand: TensorId,
     strides: [u32; 4],
 ) -> Result<(), Rule> {
-    let axes = || params.dims.into_iter().zip(strides);
-    let last = axes().try_fold(0, |last: u32, (extent, stride)| {
-        extent
-            .checked_sub(1)?
-            .checked_mul(stride)?
-            .checked_add(last)
-    });
-    let elements = last.and_then(|last| last.checked_add(1));
-    check_room(image, operand, elements.map(|n| n as usize), 1)?;
-    let contiguous = axes()
-        .rev()
-        .try_fold(1u32, |inner, (extent, stride)| {
-            (extent == 1 || stride == inner).then_some(inner.wrapping_mul(extent))
-        })
-        .is_some();
+    let (mut last, mut inner, mut contiguous) = (0, 1u32, true);
+    for (&extent, &stride) in params.dims.iter().zip(&strides).rev() {
+        // No overflow: the product of the extents fits in 32 bits, and so does their sum.
+        last += u64::from(extent.wrapping_sub(1)) * u64::from(stride);
+        contiguous &= extent == 1 || stride == inner;
+        inner = inner.wrapping_mul(extent);
+    }
+    let elements = usize::try_from(last).ok().and_then(|last| last.checked_add(1));
+    check_room(image, operand, elements, 1)?;
     if contiguous {
         check_output(image, params.output, &[], &[operand])
     } else {
@@ -159,6 +145,7 @@ impl<'a> Row<'a> {
 }
 
 /// Writes `f(a, b)` along the innermost axis.
+#[inline(never)]
 fn pair_rows(a: Row<'_>, b: Row<'_>, output: &[Cell<i8>], f: impl Fn(i8, i8) -> i8) -> Option<()> {
     if (a.stride, b.stride) == (1, 1) {
         let len = output.len();
@@ -202,9 +189,7 @@ mod tests {
 
     /// Elements of an operand with such strides.
     fn operand_len(dims: [u32; 4], present: [bool; 4]) -> usize {
-        let extents = (0..4)
-            .filter(|&axis| present[axis])
-            .map(|axis| dims[axis] as usize);
+        let extents = (0..4).filter(|&axis| present[axis]).map(|axis| dims[axis] as usize);
         extents.product()
     }
 
@@ -247,11 +232,7 @@ mod tests {
         }
         let pair = |(i, j): (u32, u32)| (i64::from(a[i as usize]), i64::from(b[j as usize]));
         let pairs = indices.into_iter().map(pair).collect();
-        Sample {
-            bench,
-            params,
-            pairs,
-        }
+        Sample { bench, params, pairs }
     }
 
     proptest! {
@@ -327,107 +308,39 @@ mod tests {
 
     #[test]
     fn a_tensor_added_to_itself_in_place_doubles() {
-        let Sample {
-            bench,
-            params,
-            pairs,
-        } = sample([1, 2, 3, 4], [true; 4], [true; 4], 1);
-        let params = Binary {
-            b: params.a,
-            b_strides: params.a_strides,
-            output: params.a,
-            ..params
-        };
-        let doubled: Vec<i8> = pairs
-            .iter()
-            .map(|(a, _)| (2 * a).clamp(-128, 127) as i8)
-            .collect();
+        let Sample { bench, params, pairs } = sample([1, 2, 3, 4], [true; 4], [true; 4], 1);
+        let params =
+            Binary { b: params.a, b_strides: params.a_strides, output: params.a, ..params };
+        let doubled: Vec<i8> = pairs.iter().map(|(a, _)| (2 * a).clamp(-128, 127) as i8).collect();
         assert_eq!(bench.run::<Add>(&params, 1, params.a), doubled);
     }
 
     #[test]
     fn an_operand_read_out_of_order_may_not_lie_under_the_output() {
         let Sample { bench, params, .. } = sample([1, 1, 3, 3], [true; 4], [true; 4], 1);
-        let over_a = Binary {
-            output: params.a,
-            ..params
-        };
+        let over_a = Binary { output: params.a, ..params };
         assert_eq!(bench.check::<Mul>(&over_a, 1), Ok(()));
-        let transposed = Binary {
-            a_strides: [9, 9, 1, 3],
-            ..over_a
-        };
-        assert_eq!(
-            bench.check::<Mul>(&transposed, 1),
-            Err(Rule::Overlap(params.a))
-        );
-        let apart = Binary {
-            output: params.output,
-            ..transposed
-        };
+        let transposed = Binary { a_strides: [9, 9, 1, 3], ..over_a };
+        assert_eq!(bench.check::<Mul>(&transposed, 1), Err(Rule::Overlap(params.a)));
+        let apart = Binary { output: params.output, ..transposed };
         assert_eq!(bench.check::<Mul>(&apart, 1), Ok(()));
     }
 
     #[test]
     fn contradictions_are_refused() {
         let Sample { bench, params, .. } = sample([1, 1, 3, 3], [true; 4], [true; 4], 1);
-        let long = |needed| Rule::Length {
-            tensor: params.b,
-            needed,
-            given: 9,
-        };
+        let long = |needed| Rule::Length { tensor: params.b, needed, given: 9 };
         let refused = [
-            (
-                Binary {
-                    dims: [1, 1, 0, 3],
-                    ..params
-                },
-                Rule::Parameter("dims"),
-            ),
-            (
-                Binary {
-                    shift: 32,
-                    ..params
-                },
-                Rule::Parameter("shift"),
-            ),
-            (
-                Binary {
-                    act_max: -1,
-                    act_min: 0,
-                    ..params
-                },
-                Rule::Parameter("act_min"),
-            ),
-            (
-                Binary {
-                    reserved2: 1,
-                    ..params
-                },
-                Rule::Parameter("reserved"),
-            ),
-            (
-                Binary {
-                    b_strides: [0, 0, 4, 1],
-                    ..params
-                },
-                long(11),
-            ),
-            (
-                Binary {
-                    b_strides: [0, 0, u32::MAX, 1],
-                    ..params
-                },
-                long(u32::MAX),
-            ),
-            (
-                Binary {
-                    output: params.b,
-                    ..params
-                },
-                Rule::Overlap(params.b),
-            ),
+            (Binary { dims: [1, 1, 0, 3], ..params }, Rule::Parameter("dims")),
+            (Binary { shift: 32, ..params }, Rule::Parameter("shift")),
+            (Binary { act_max: -1, act_min: 0, ..params }, Rule::Parameter("act_min")),
+            (Binary { reserved2: 1, ..params }, Rule::Parameter("reserved")),
+            (Binary { b_strides: [0, 0, 4, 1], ..params }, long(11)),
+            (Binary { b_strides: [0, 0, u32::MAX, 1], ..params }, long(u32::MAX)),
+            (Binary { output: params.b, ..params }, Rule::Overlap(params.b)),
         ];
+        bench.survives_mutations::<Add>(params, 1);
+        bench.survives_mutations::<Mul>(params, 1);
         for (params, rule) in refused {
             assert_eq!(bench.check::<Add>(&params, 1), Err(rule));
         }

@@ -38,22 +38,10 @@ impl Operator for Copy {
         let in_len = reach(params.in_base, axes.iter().map(|axis| (axis[0], axis[1])));
         let out_len = reach(params.out_base, axes.iter().map(|axis| (axis[0], axis[2])));
         let (in_len, out_len) = in_len.zip(out_len).ok_or(broken)?;
-        check_room(
-            image,
-            params.input,
-            Some(in_len),
-            params.element_bytes.into(),
-        )?;
-        check_room(
-            image,
-            params.output,
-            Some(out_len),
-            params.element_bytes.into(),
-        )?;
+        check_room(image, params.input, Some(in_len), params.element_bytes.into())?;
+        check_room(image, params.output, Some(out_len), params.element_bytes.into())?;
         // Every element is written once, which bounds the time that a copy takes.
-        let copies = axes
-            .iter()
-            .try_fold(1usize, |n, axis| n.checked_mul(axis[0] as usize));
+        let copies = axes.iter().try_fold(1usize, |n, axis| n.checked_mul(axis[0] as usize));
         check_that(copies.is_some_and(|n| n <= out_len), "axes")?;
         check_output(image, params.output, &[params.input], &[])
     }
@@ -99,9 +87,7 @@ fn reach(base: u32, axes: impl Iterator<Item = (i32, i32)>) -> Option<usize> {
     let mut lowest = i64::from(base);
     let mut highest = lowest;
     for (extent, stride) in axes {
-        let span = i64::from(extent)
-            .checked_sub(1)?
-            .checked_mul(stride.into())?;
+        let span = i64::from(extent).checked_sub(1)?.checked_mul(stride.into())?;
         let end = if span < 0 { &mut lowest } else { &mut highest };
         *end = end.checked_add(span)?;
     }
@@ -158,12 +144,8 @@ mod tests {
         let mut moves = vec![(i64::from(params.in_base), i64::from(params.out_base))];
         for &[extent, in_stride, out_stride] in axes {
             let steps = |(from, to): (i64, i64)| {
-                (0..i64::from(extent)).map(move |i| {
-                    (
-                        from + i * i64::from(in_stride),
-                        to + i * i64::from(out_stride),
-                    )
-                })
+                (0..i64::from(extent))
+                    .map(move |i| (from + i * i64::from(in_stride), to + i * i64::from(out_stride)))
             };
             moves = moves.into_iter().flat_map(steps).collect();
         }
@@ -179,10 +161,8 @@ mod tests {
             if drawn.iter().any(|axis| axis.2 % 2 == 0) {
                 order.sort_by_key(|&at| drawn[at].2);
             }
-            let mut axes: Vec<Axis> = drawn
-                .drain(..)
-                .map(|(n, stride, _)| [n, stride, 0])
-                .collect();
+            let mut axes: Vec<Axis> =
+                drawn.drain(..).map(|(n, stride, _)| [n, stride, 0]).collect();
             let mut stride = 1;
             for &at in order.iter().rev() {
                 axes[at][2] = stride;
@@ -237,12 +217,9 @@ mod tests {
         let axes = [[3, 4, 1], [4, 1, 3]];
         let (mut bench, params, _) = sample(&axes, 1, 0, 1);
         assert_eq!(bench.check::<Copy>(&params, 1), Ok(()));
+        bench.survives_mutations::<Copy>(params, 1);
         let broken = Rule::Parameter("axes");
-        let longer = |tensor, needed| Rule::Length {
-            tensor,
-            needed,
-            given: 12,
-        };
+        let longer = |tensor, needed| Rule::Length { tensor, needed, given: 12 };
         let endless = [i32::MAX, i32::MAX, 0];
         for (axes, rule) in [
             ([[3, 4, 1], [4, -1, 3]], broken),
@@ -251,49 +228,16 @@ mod tests {
             ([[1 << 30, 0, 0], [4, 1, 3]], broken),
             ([endless; 2], longer(params.input, u32::MAX)),
         ] {
-            let params = op::Copy {
-                axes: bench.data(&axes),
-                ..params
-            };
+            let params = op::Copy { axes: bench.data(&axes), ..params };
             assert_eq!(bench.check::<Copy>(&params, 1), Err(rule));
         }
         for (params, rule) in [
-            (
-                op::Copy {
-                    in_base: 1,
-                    ..params
-                },
-                longer(params.input, 13),
-            ),
-            (
-                op::Copy {
-                    out_base: 1,
-                    ..params
-                },
-                longer(params.output, 13),
-            ),
+            (op::Copy { in_base: 1, ..params }, longer(params.input, 13)),
+            (op::Copy { out_base: 1, ..params }, longer(params.output, 13)),
             (op::Copy { rank: 9, ..params }, Rule::Parameter("rank")),
-            (
-                op::Copy {
-                    element_bytes: 3,
-                    ..params
-                },
-                Rule::Parameter("element_bytes"),
-            ),
-            (
-                op::Copy {
-                    output: params.input,
-                    ..params
-                },
-                Rule::Overlap(params.input),
-            ),
-            (
-                op::Copy {
-                    axes: 1 << 20,
-                    ..params
-                },
-                Rule::Data(1 << 20),
-            ),
+            (op::Copy { element_bytes: 3, ..params }, Rule::Parameter("element_bytes")),
+            (op::Copy { output: params.input, ..params }, Rule::Overlap(params.input)),
+            (op::Copy { axes: 1 << 20, ..params }, Rule::Data(1 << 20)),
         ] {
             assert_eq!(bench.check::<Copy>(&params, 1), Err(rule));
         }

@@ -39,12 +39,9 @@ mod tests {
     #[test]
     fn every_byte_is_written() {
         let mut bench = Bench::new();
-        let params = op::Fill {
-            output: bench.output(7),
-            value: -3,
-            reserved: 0,
-        };
+        let params = op::Fill { output: bench.output(7), value: -3, reserved: 0 };
         assert_eq!(bench.run::<Fill>(&params, 1, params.output), vec![-3; 7]);
+        bench.survives_mutations::<Fill>(params, 1);
     }
 
     #[test]
@@ -54,11 +51,7 @@ mod tests {
         let ring = bench.alias(output, |tensor| tensor.ring_rows = 2);
         let constant = bench.constant(&[0; 8]);
         let check = |output| {
-            let params = op::Fill {
-                output,
-                value: 0,
-                reserved: 0,
-            };
+            let params = op::Fill { output, value: 0, reserved: 0 };
             bench.check::<Fill>(&params, 1)
         };
         assert_eq!(check(output), Ok(()));

@@ -55,14 +55,10 @@ mod tests {
             output: bench.output(256),
             table: bench.data(&table),
         };
-        let expected: Vec<i8> = (i8::MIN..=i8::MAX)
-            .map(|v| table[v as u8 as usize])
-            .collect();
+        let expected: Vec<i8> = (i8::MIN..=i8::MAX).map(|v| table[v as u8 as usize]).collect();
         assert_eq!(bench.run::<Lut>(&params, 1, params.output), expected);
-        let in_place = op::Lut {
-            output: params.input,
-            ..params
-        };
+        bench.survives_mutations::<Lut>(params, 1);
+        let in_place = op::Lut { output: params.input, ..params };
         assert_eq!(bench.run::<Lut>(&in_place, 1, params.input), expected);
     }
 
@@ -75,18 +71,9 @@ mod tests {
             output: bench.alias(input, |tensor| tensor.offset += 4),
             table: bench.data(&[0i8; 255]),
         };
-        assert_eq!(
-            bench.check::<Lut>(&params, 1),
-            Err(Rule::Overlap(params.output))
-        );
-        let in_place = op::Lut {
-            output: input,
-            ..params
-        };
-        assert_eq!(
-            bench.check::<Lut>(&in_place, 1),
-            Err(Rule::Data(params.table))
-        );
+        assert_eq!(bench.check::<Lut>(&params, 1), Err(Rule::Overlap(params.output)));
+        let in_place = op::Lut { output: input, ..params };
+        assert_eq!(bench.check::<Lut>(&in_place, 1), Err(Rule::Data(params.table)));
         assert_eq!(bench.check::<Lut>(&in_place, 2), Err(Rule::Rows));
     }
 }

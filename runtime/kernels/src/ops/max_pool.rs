@@ -24,20 +24,14 @@ impl Operator for MaxPool {
 
     fn run(params: &op::MaxPool, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let ports = (params.input, params.output);
-        pool(
-            &params.window,
-            rows,
-            memory.tensors(),
-            ports,
-            |view, pixel| {
-                pixel.fill(params.act_min);
-                view.for_each(0, pixel.len(), |seen| {
-                    for (value, largest) in seen.iter().zip(pixel.cells()) {
-                        largest.set(largest.get().max(value.min(params.act_max)));
-                    }
-                })
-            },
-        )
+        pool(&params.window, rows, memory.tensors(), ports, |view, pixel| {
+            pixel.fill(params.act_min);
+            view.for_each(0, pixel.len(), |seen| {
+                for (value, largest) in seen.iter().zip(pixel.cells()) {
+                    largest.set(largest.get().max(value.min(params.act_max)));
+                }
+            })
+        })
     }
 }
 
@@ -135,63 +129,29 @@ mod tests {
         let (mut bench, params, _) = sample(window, 1);
         let short = bench.output(7);
         let refused = [
+            (op::MaxPool { act_min: 1, act_max: 0, ..params }, Rule::Parameter("act_min")),
             (
-                op::MaxPool {
-                    act_min: 1,
-                    act_max: 0,
-                    ..params
-                },
-                Rule::Parameter("act_min"),
-            ),
-            (
-                op::MaxPool {
-                    window: op::Window { out_c: 1, ..window },
-                    ..params
-                },
+                op::MaxPool { window: op::Window { out_c: 1, ..window }, ..params },
                 Rule::Parameter("window.out_c"),
             ),
             (
-                op::MaxPool {
-                    window: op::Window {
-                        stride_w: 0,
-                        ..window
-                    },
-                    ..params
-                },
+                op::MaxPool { window: op::Window { stride_w: 0, ..window }, ..params },
                 Rule::Parameter("window"),
             ),
             (
-                op::MaxPool {
-                    output: short,
-                    ..params
-                },
-                Rule::Length {
-                    tensor: short,
-                    needed: 8,
-                    given: 7,
-                },
+                op::MaxPool { output: short, ..params },
+                Rule::Length { tensor: short, needed: 8, given: 7 },
             ),
-            (
-                op::MaxPool {
-                    output: 99,
-                    ..params
-                },
-                Rule::NoTensor(99),
-            ),
+            (op::MaxPool { output: 99, ..params }, Rule::NoTensor(99)),
         ];
         assert_eq!(bench.check::<MaxPool>(&params, 2), Ok(()));
+        bench.survives_mutations::<MaxPool>(params, 2);
         assert_eq!(bench.check::<MaxPool>(&params, 1), Err(Rule::Rows));
         for (params, rule) in refused {
             assert_eq!(bench.check::<MaxPool>(&params, 2), Err(rule));
         }
         let over_input = bench.alias(params.input, |tensor| tensor.len_bytes = 8);
-        let params = op::MaxPool {
-            output: over_input,
-            ..params
-        };
-        assert_eq!(
-            bench.check::<MaxPool>(&params, 2),
-            Err(Rule::Overlap(over_input))
-        );
+        let params = op::MaxPool { output: over_input, ..params };
+        assert_eq!(bench.check::<MaxPool>(&params, 2), Err(Rule::Overlap(over_input)));
     }
 }

@@ -20,9 +20,7 @@ impl Operator for Mean {
     type Params = op::Mean;
 
     fn check(params: &op::Mean, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
-        let &op::Mean {
-            outer, len, inner, ..
-        } = params;
+        let &op::Mean { outer, len, inner, .. } = params;
         check_rows(rows, 1)?;
         check_that(params.shift < 32, "shift")?;
         check_that(params.act_min <= params.act_max, "act_min")?;
@@ -136,40 +134,18 @@ mod tests {
     fn contradictions_are_refused() {
         let (bench, params, _) = sample([2, 3, 4], 2, 1);
         assert_eq!(bench.check::<Mean>(&params, 1), Ok(()));
+        bench.survives_mutations::<Mean>(params, 1);
         assert_eq!(bench.check::<Mean>(&params, 2), Err(Rule::Rows));
         let refused = [
             (op::Mean { len: 0, ..params }, Rule::Parameter("len")),
+            (op::Mean { shift: 32, ..params }, Rule::Parameter("shift")),
             (
-                op::Mean {
-                    shift: 32,
-                    ..params
-                },
-                Rule::Parameter("shift"),
+                op::Mean { inner: 1 << 31, outer: 1 << 31, len: 1 << 31, ..params },
+                Rule::Length { tensor: params.input, needed: u32::MAX, given: 24 },
             ),
             (
-                op::Mean {
-                    inner: 1 << 31,
-                    outer: 1 << 31,
-                    len: 1 << 31,
-                    ..params
-                },
-                Rule::Length {
-                    tensor: params.input,
-                    needed: u32::MAX,
-                    given: 24,
-                },
-            ),
-            (
-                op::Mean {
-                    outer: 3,
-                    len: 2,
-                    ..params
-                },
-                Rule::Length {
-                    tensor: params.output,
-                    needed: 12,
-                    given: 8,
-                },
+                op::Mean { outer: 3, len: 2, ..params },
+                Rule::Length { tensor: params.output, needed: 12, given: 8 },
             ),
         ];
         for (params, rule) in refused {

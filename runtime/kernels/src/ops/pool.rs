@@ -111,12 +111,8 @@ pub fn pool(
     for y in rows {
         let out_row = output.row(y)?;
         for x in 0..usize::from(window.out_w) {
-            let view = View {
-                input,
-                channels,
-                rows: vertical.taps(y),
-                columns: horizontal.taps(x),
-            };
+            let view =
+                View { input, channels, rows: vertical.taps(y), columns: horizontal.taps(x) };
             pixel(view, out_row.slice(x.checked_mul(channels)?, channels)?)?;
         }
     }

@@ -34,12 +34,8 @@ impl Operator for PRelu {
         let tensors = memory.tensors();
         let (input, output) = (tensors.src(params.input)?, tensors.dst(params.output)?);
         let negative: &[i32] = tensors.data(params.negative, params.channels as usize)?;
-        let requantizer = Requantizer {
-            shift: params.shift,
-            zero: params.out_zero,
-            min: i8::MIN,
-            max: i8::MAX,
-        };
+        let requantizer =
+            Requantizer { shift: params.shift, zero: params.out_zero, min: i8::MIN, max: i8::MAX };
         let mut slopes = negative.iter().cycle();
         for (value, cell) in input.iter().zip(output.cells()) {
             let below = *slopes.next()?;
@@ -122,43 +118,14 @@ mod tests {
         };
         let shifted = bench.alias(params.input, |tensor| tensor.offset += 4);
         let refused = [
-            (
-                op::PRelu {
-                    channels: 0,
-                    ..params
-                },
-                Rule::Parameter("channels"),
-            ),
-            (
-                op::PRelu {
-                    channels: 4,
-                    ..params
-                },
-                Rule::Parameter("channels"),
-            ),
-            (
-                op::PRelu {
-                    shift: 32,
-                    ..params
-                },
-                Rule::Parameter("shift"),
-            ),
-            (
-                op::PRelu {
-                    channels: 6,
-                    ..params
-                },
-                Rule::Data(params.negative),
-            ),
-            (
-                op::PRelu {
-                    output: shifted,
-                    ..params
-                },
-                Rule::Overlap(shifted),
-            ),
+            (op::PRelu { channels: 0, ..params }, Rule::Parameter("channels")),
+            (op::PRelu { channels: 4, ..params }, Rule::Parameter("channels")),
+            (op::PRelu { shift: 32, ..params }, Rule::Parameter("shift")),
+            (op::PRelu { channels: 6, ..params }, Rule::Data(params.negative)),
+            (op::PRelu { output: shifted, ..params }, Rule::Overlap(shifted)),
         ];
         assert_eq!(bench.check::<PRelu>(&params, 1), Ok(()));
+        bench.survives_mutations::<PRelu>(params, 1);
         for (params, rule) in refused {
             assert_eq!(bench.check::<PRelu>(&params, 1), Err(rule));
         }

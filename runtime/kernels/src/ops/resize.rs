@@ -44,11 +44,8 @@ impl Operator for Resize {
         let column_table = tensors.data(params.column_table, params.out_w.into())?;
         for y in rows {
             let &[top, bottom, weight] = row_table.get(y)?;
-            let between = Between {
-                top: input.row(top.into())?,
-                bottom: input.row(bottom.into())?,
-                weight,
-            };
+            let between =
+                Between { top: input.row(top.into())?, bottom: input.row(bottom.into())?, weight };
             between.interpolate(column_table, params.channels as usize, output.row(y)?)?;
         }
         Some(())
@@ -91,9 +88,7 @@ impl<'a> Between<'a> {
                 continue;
             }
             let top = top_left.iter().zip(at(self.top, right)?.iter());
-            let bottom = at(self.bottom, left)?
-                .iter()
-                .zip(at(self.bottom, right)?.iter());
+            let bottom = at(self.bottom, left)?.iter().zip(at(self.bottom, right)?.iter());
             for (cell, (top, bottom)) in pixel.cells().iter().zip(top.zip(bottom)) {
                 let (top, bottom) = (mix(top, weight), mix(bottom, weight));
                 cell.set((mix((top, bottom), self.weight).wrapping_add(1 << 15) >> 16) as i8);
@@ -107,9 +102,7 @@ impl<'a> Between<'a> {
 fn mix<T: Into<i32>>((first, second): (T, T), weight: u16) -> i32 {
     let (first, weight) = (first.into(), i32::from(weight));
     let step = second.into().wrapping_sub(first);
-    first
-        .wrapping_mul(256)
-        .wrapping_add(step.wrapping_mul(weight))
+    first.wrapping_mul(256).wrapping_add(step.wrapping_mul(weight))
 }
 
 #[cfg(test)]
@@ -125,13 +118,7 @@ mod tests {
     fn table(input: u16, output: u16, nearest: bool, random: &mut Random) -> Vec<Entry> {
         let mut below = |limit: u16| (random.next() % u64::from(limit)) as u16;
         (0..output)
-            .map(|_| {
-                [
-                    below(input),
-                    below(input),
-                    if nearest { 0 } else { below(257) },
-                ]
-            })
+            .map(|_| [below(input), below(input), if nearest { 0 } else { below(257) }])
             .collect()
     }
 
@@ -161,13 +148,7 @@ mod tests {
             row_table: bench.data(&rows),
             column_table: bench.data(&columns),
         };
-        Sample {
-            bench,
-            params,
-            values,
-            rows,
-            columns,
-        }
+        Sample { bench, params, values, rows, columns }
     }
 
     proptest! {
@@ -202,28 +183,18 @@ mod tests {
 
     #[test]
     fn tables_that_leave_the_input_are_refused() {
-        let Sample {
-            mut bench, params, ..
-        } = sample(3, 4, 2, 2, 1, 1);
+        let Sample { mut bench, params, .. } = sample(3, 4, 2, 2, 1, 1);
         assert_eq!(bench.check::<Resize>(&params, 2), Ok(()));
+        bench.survives_mutations::<Resize>(params, 2);
         assert_eq!(bench.check::<Resize>(&params, 1), Err(Rule::Rows));
-        let entries: [[Entry; 2]; 3] = [
-            [[0, 0, 0], [3, 0, 0]],
-            [[0, 0, 0], [0, 3, 0]],
-            [[0, 0, 0], [0, 0, 257]],
-        ];
+        let entries: [[Entry; 2]; 3] =
+            [[[0, 0, 0], [3, 0, 0]], [[0, 0, 0], [0, 3, 0]], [[0, 0, 0], [0, 0, 257]]];
         for table in entries {
-            let params = op::Resize {
-                row_table: bench.data(&table),
-                ..params
-            };
+            let params = op::Resize { row_table: bench.data(&table), ..params };
             let refused = Rule::Parameter("row_table or column_table");
             assert_eq!(bench.check::<Resize>(&params, 2), Err(refused));
         }
-        let params = op::Resize {
-            row_table: 1 << 20,
-            ..params
-        };
+        let params = op::Resize { row_table: 1 << 20, ..params };
         assert_eq!(bench.check::<Resize>(&params, 2), Err(Rule::Data(1 << 20)));
     }
 }

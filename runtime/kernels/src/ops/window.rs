@@ -43,29 +43,23 @@ impl Axis {
     }
 
     /// Nothing is zero but the padding, and every position fits in an `i32`.
+    #[inline(never)]
     fn is_valid(self) -> bool {
         let span =
             |count: u16, step: u16| i32::from(count.wrapping_sub(1)).checked_mul(step.into());
         let last = span(self.output, self.stride)
             .zip(span(self.kernel, self.dilation))
             .and_then(|(start, extent)| start.checked_add(extent));
-        let positive = [
-            self.input,
-            self.output,
-            self.kernel,
-            self.stride,
-            self.dilation,
-        ];
+        let positive = [self.input, self.output, self.kernel, self.stride, self.dilation];
         !positive.contains(&0) && last.is_some()
     }
 
     /// What output `index` sees of the input; the padding is left out.
+    #[inline(never)]
     pub fn taps(self, index: usize) -> Taps {
         let (input, kernel) = (i32::from(self.input), i32::from(self.kernel));
         let dilation = i32::from(self.dilation);
-        let start = (index as i32)
-            .wrapping_mul(self.stride.into())
-            .wrapping_sub(self.pad.into());
+        let start = (index as i32).wrapping_mul(self.stride.into()).wrapping_sub(self.pad.into());
         let steps_to = |position: i32| steps(position.wrapping_sub(start), dilation);
         let skipped = steps_to(0);
         let end = steps_to(input).min(kernel);
@@ -109,11 +103,7 @@ impl Taps {
 
 impl From<Range<usize>> for Taps {
     fn from(positions: Range<usize>) -> Self {
-        Self {
-            first: positions.start,
-            count: positions.len(),
-            dilation: 1,
-        }
+        Self { first: positions.start, count: positions.len(), dilation: 1 }
     }
 }
 
@@ -177,18 +167,9 @@ mod tests {
         };
         assert_eq!(check_window(&window), Ok(()));
         for broken in [
-            Window {
-                stride_h: 0x8001,
-                ..window
-            },
-            Window {
-                stride_h: 0,
-                ..window
-            },
-            Window {
-                kernel_w: 0,
-                ..window
-            },
+            Window { stride_h: 0x8001, ..window },
+            Window { stride_h: 0, ..window },
+            Window { kernel_w: 0, ..window },
             Window { out_c: 0, ..window },
         ] {
             assert_eq!(check_window(&broken), Err(Rule::Parameter("window")));
