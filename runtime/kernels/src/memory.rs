@@ -79,7 +79,8 @@ fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 /// The tensors of an image as views that may overlap.
 ///
 /// Kernels read and write through [`Src`] and [`Dst`], so that an output may lie over an input
-/// where the compiler decided so.
+/// where the compiler decided so. Look-ups are once per run or row: they are calls, to keep the
+/// kernels small.
 #[derive(Clone, Copy)]
 pub struct Tensors<'a> {
     image: Image<'a>,
@@ -111,12 +112,14 @@ impl<'a> Tensors<'a> {
     }
 
     /// A tensor to read row by row; it may be a ring.
+    #[inline(never)]
     pub fn src_rows(&self, id: TensorId, row_bytes: usize) -> Option<SrcRows<'a>> {
         let ring_rows = self.image.tensor(id as usize)?.ring_rows;
         Some(SrcRows { rows: self.src(id)?, row_bytes, ring_rows })
     }
 
     /// A tensor to write row by row; it may be a ring.
+    #[inline(never)]
     pub fn dst_rows(&self, id: TensorId, row_bytes: usize) -> Option<DstRows<'a>> {
         let ring_rows = self.image.tensor(id as usize)?.ring_rows;
         Some(DstRows { rows: self.dst(id)?, row_bytes, ring_rows })
@@ -157,6 +160,7 @@ pub struct SrcRows<'a> {
 
 impl<'a> SrcRows<'a> {
     /// Row `y`.
+    #[inline(never)]
     pub fn row(&self, y: usize) -> Option<Src<'a>> {
         self.rows.slice(slot(y, self.ring_rows).checked_mul(self.row_bytes)?, self.row_bytes)
     }
@@ -172,6 +176,7 @@ pub struct DstRows<'a> {
 
 impl<'a> DstRows<'a> {
     /// Row `y`.
+    #[inline(never)]
     pub fn row(&self, y: usize) -> Option<Dst<'a>> {
         self.rows.slice(slot(y, self.ring_rows).checked_mul(self.row_bytes)?, self.row_bytes)
     }
