@@ -1,0 +1,141 @@
+//! `Relu` and `Clip` become the clamp of the node that computes their input.
+
+use super::Pass;
+use super::rewrite::{absorb, compose_clamps, source};
+use crate::ir::{Graph, Op};
+
+pub(super) const PASS: Pass = Pass { name: "fuse_activation", rewrite };
+
+fn rewrite(graph: &mut Graph, index: usize) -> bool {
+    let node = &graph.nodes[index];
+    let Op::Unary(unary) = node.op else {
+        return false;
+    };
+    let Some(bounds) = unary.as_clamp() else {
+        return false;
+    };
+    let bounds = node.clamp.map_or(bounds, |clamp| compose_clamps(Some(bounds), clamp));
+    // A clamp keeps to the grid: a rounding in between may be there if it is the same.
+    let quant = graph.tensor(node.output).quant.as_ref();
+    let Some(source) = source(graph, node.inputs[0], None, quant) else {
+        return false;
+    };
+    let producer = &mut graph.nodes[source.node];
+    if !takes_clamp(&producer.op) {
+        return false;
+    }
+    producer.clamp = Some(compose_clamps(producer.clamp, bounds));
+    absorb(graph, index, &source);
+    true
+}
+
+/// Whether the operator's kernel limits its results, at no cost.
+fn takes_clamp(op: &Op) -> bool {
+    match op {
+        Op::Conv(_)
+        | Op::Dense
+        | Op::MaxPool(_)
+        | Op::AvgPool { .. }
+        | Op::Mean { .. }
+        | Op::Add
+        | Op::Sub
+        | Op::Mul
+        | Op::Unary(_) => true,
+        Op::PRelu
+        | Op::Softmax { .. }
+        | Op::Concat { .. }
+        | Op::Slice(_)
+        | Op::Pad { .. }
+        | Op::Reshape
+        | Op::Transpose { .. }
+        | Op::Resize(_)
+        | Op::ArgMax { .. }
+        | Op::BatchNorm { .. }
+        | Op::Quantize
+        | Op::Dequantize => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Net, ops};
+    use super::*;
+    use crate::ir::{Quant, Unary};
+
+    const INF: f32 = f32::INFINITY;
+
+    fn clip(min: f32, max: f32) -> Unary {
+        Unary::Clip { min, max }
+    }
+
+    #[test]
+    fn clamps_join_their_producer() {
+        let mut net = Net::default();
+        let x = net.input(&[1, 2, 3, 3]);
+        let a = net.pointwise(x, 4);
+        let b = net.unary(Unary::Relu, a);
+        let c = net.unary(clip(-1.0, 6.0), b);
+        let mut graph = net.finish(&[c]);
+        assert_eq!(PASS.run(&mut graph), 2);
+        assert_eq!(ops(&graph), ["Conv"]);
+        assert_eq!(graph.nodes[0].clamp, Some((0.0, 6.0)));
+        assert_eq!(graph.tensor(graph.outputs[0]).name, "Clip3");
+    }
+
+    #[test]
+    fn clamps_pass_what_only_moves() {
+        let mut net = Net::default();
+        let x = net.input(&[1, 2, 3, 3]);
+        let a = net.pointwise(x, 4);
+        let b = net.transpose(a, &[0, 2, 3, 1]);
+        let c = net.node(Op::Reshape, &[b], &[1, 36]);
+        let d = net.unary(Unary::Relu, c);
+        let mut graph = net.finish(&[d]);
+        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(ops(&graph), ["Conv", "Transpose", "Reshape"]);
+        assert_eq!(graph.nodes[0].clamp, Some((0.0, INF)));
+        let names = graph.nodes.iter().map(|node| &graph.tensor(node.output).name[..]);
+        let names: Vec<_> = names.collect();
+        assert_eq!(names, ["Relu4/moved0", "Relu4/moved1", "Relu4"]);
+    }
+
+    #[test]
+    fn an_empty_intersection_is_the_nearer_bound() {
+        let mut net = Net::default();
+        let x = net.input(&[1, 4]);
+        let a = net.node(Op::Add, &[x, x], &[1, 4]);
+        let b = net.unary(clip(-3.0, -1.0), a);
+        let c = net.unary(Unary::Relu, b);
+        let mut graph = net.finish(&[c]);
+        PASS.run(&mut graph);
+        assert_eq!(graph.nodes[0].clamp, Some((0.0, 0.0)));
+    }
+
+    #[test]
+    fn not_where_the_unclamped_value_is_needed() {
+        let mut net = Net::default();
+        let x = net.input(&[1, 4]);
+        let a = net.node(Op::Add, &[x, x], &[1, 4]);
+        let b = net.unary(Unary::Relu, a);
+        assert_eq!(PASS.run(&mut net.finish(&[a, b])), 0);
+    }
+
+    #[test]
+    fn not_across_another_rounding() {
+        let fused = |before, after| {
+            let mut net = Net::default();
+            let x = net.input(&[1, 4]);
+            let a = net.node(Op::Add, &[x, x], &[1, 4]);
+            let b = net.unary(Unary::Relu, a);
+            net.graph.tensor_mut(a).quant = before;
+            net.graph.tensor_mut(b).quant = after;
+            PASS.run(&mut net.finish(&[b])) == 1
+        };
+        let fine = || Some(Quant::per_tensor(0.1, 0));
+        let coarse = || Some(Quant::per_tensor(0.5, 0));
+        assert!(fused(None, coarse()));
+        assert!(fused(coarse(), coarse()));
+        assert!(!fused(fine(), coarse()));
+        assert!(!fused(fine(), None), "how the result is rounded is not known yet");
+    }
+}
