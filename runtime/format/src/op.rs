@@ -133,11 +133,7 @@ impl OpSet {
     /// The lowest code that is in this set and not in `allowed`.
     pub const fn first_outside(self, allowed: Self) -> Option<u8> {
         let outside = self.0 & !allowed.0;
-        if outside == 0 {
-            None
-        } else {
-            Some(outside.trailing_zeros() as u8)
-        }
+        if outside == 0 { None } else { Some(outside.trailing_zeros() as u8) }
     }
 }
 
@@ -200,9 +196,9 @@ record! {
         pub window: Window,
         /// Weights in the order of the opcode.
         pub weights: DataOffset,
-        /// `i32` per output channel.
+        /// `i32` per output channel, unless the weights carry it.
         pub bias: DataOffset,
-        /// `i32` per output channel.
+        /// `i32` per output channel, unless the weights carry it.
         pub multipliers: DataOffset,
         /// Left shift of the accumulator before the multiplication, 0 to 31.
         pub shift: u8,
@@ -220,8 +216,8 @@ record! {
 }
 
 record! {
-    /// `out = max(act_min, max over the window)`; padding is ignored, a window that lies wholly in
-    /// the padding gives `act_min`.
+    /// `out = clamp(max over the window)`; padding is ignored, a window that lies wholly in the
+    /// padding gives `act_min`.
     pub struct MaxPool {
         /// `[in_h, in_w, c]`, 8 bits.
         pub input: TensorId,
@@ -491,37 +487,65 @@ record! {
     }
 }
 
-/// Weight order of [`Opcode::ConvPaired`].
+/// Weights of [`Opcode::ConvPaired`]: a stream of 32-bit words, pair of output channels by pair.
 ///
-/// Output channels go in pairs; an odd last channel is paired with zeros. For a pair `(n, n + 1)`
-/// and every tap `k` of its `kernel_h · kernel_w · in_c / groups` taps (row-major, channels
-/// innermost) the two weights are held as the 16-bit number `256 · w[n + 1] + w[n]`, exact while
-/// `w[n + 1] ≥ −127`. Taps are padded with zeros to a multiple of 4. Groups of 4 taps lie in the
-/// order 0, 2, 1, 3, as `SXTB16` unpacks activations.
+/// ```text
+/// weights := group*                      // `groups` of them
+/// group   := pair*                       // channels (0, 1), (2, 3), …; an odd last one with zeros
+/// pair    := full:i32 low:i32 word* m0:i32 m1:i32
+/// word    := v:i16 v:i16                 // two taps of the pair
+/// ```
+///
+/// `v = 256 · w1 + w0` holds one tap's weights of both channels, `low` is the bias of channel 0 and
+/// `full = 256 · bias1 + bias0` (mod 2^32) starts the sum over `v`; `m0` and `m1` are the
+/// multipliers. So with `S = full + Σ v·x` and `S0 = low + Σ w0·x`, the sum of channel 1 is
+/// `(S − S0) >> 8`: exact if `v` fits in 16 bits and `|bias1| + 128 · Σ|w1| < 2^23`.
+///
+/// Taps run over `[kernel_h][kernel_w][in_c / groups]` and are padded with zeros to a multiple of
+/// 4. Groups of 4 taps lie in the order 0, 2, 1, 3, as `SXTB16` unpacks activations.
+///
+/// `bias` and `multipliers` of the record are not used, `shift` is 0.
 pub mod paired {
     /// Taps are padded to a multiple of this.
     pub const TAP_ALIGN: usize = 4;
     /// Order of the taps within a group of four.
     pub const TAP_ORDER: [usize; 4] = [0, 2, 1, 3];
+    /// Words of a pair besides the taps: two before them, two behind.
+    pub const CONSTANT_WORDS: usize = 4;
 
-    /// Taps after padding.
-    pub const fn padded_taps(taps: usize) -> usize {
-        taps.next_multiple_of(TAP_ALIGN)
+    /// Taps after padding; `None` if that overflows.
+    pub const fn padded_taps(taps: usize) -> Option<usize> {
+        taps.checked_next_multiple_of(TAP_ALIGN)
     }
 
-    /// Bytes of the weights of `out_c` channels (of one group) of `taps` taps.
-    pub const fn weights_len(out_c: usize, taps: usize) -> usize {
-        out_c.next_multiple_of(2) * padded_taps(taps)
+    /// Words of one pair with `padded_taps` taps.
+    pub const fn pair_words(padded_taps: usize) -> usize {
+        CONSTANT_WORDS + padded_taps / 2
     }
 }
 
-/// Weight order of [`Opcode::DepthwisePlanar`].
+/// Weights of [`Opcode::DepthwisePlanar`]: one stream of bytes per channel, a multiple of 4 long.
 ///
-/// Per output channel, per kernel row: the `kernel_w` weights as `i16`, padded with zeros to an
-/// even number, so that two neighbouring taps are one 32-bit word.
+/// ```text
+/// weights := channel*
+/// channel := bias:i32 multiplier:i32 column*        // `kernel_w` of them
+/// column  := w:i8 …                                 // `kernel_h` of them, zeros up to a word
+/// ```
+///
+/// `in_c == out_c == groups` and there are at least [`CHANNELS`](planar::CHANNELS) of them, which
+/// the kernel takes at a time; `dilation_h == 1`. `bias` and `multipliers` of the record are not
+/// used, `shift` is 0.
 pub mod planar {
-    /// Bytes of the weights of one output channel.
-    pub const fn channel_len(kernel_h: usize, kernel_w: usize) -> usize {
-        kernel_h * kernel_w.next_multiple_of(2) * 2
+    /// Channels which the kernel unpacks at a time.
+    pub const CHANNELS: usize = 4;
+    /// Words of a channel besides the weights.
+    pub const CONSTANT_WORDS: usize = 2;
+
+    /// Words of one channel; `None` if they overflow.
+    pub const fn channel_words(kernel_h: usize, kernel_w: usize) -> Option<usize> {
+        match kernel_h.div_ceil(4).checked_mul(kernel_w) {
+            Some(words) => words.checked_add(CONSTANT_WORDS),
+            None => None,
+        }
     }
 }

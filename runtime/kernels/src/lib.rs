@@ -10,10 +10,11 @@
 //! happen after [`Operator::check`] has accepted it.
 #![no_std]
 
-#[cfg(test)]
+#[cfg(any(feature = "pack", test))]
 extern crate std;
 
 pub mod arch;
+pub mod layout;
 mod memory;
 pub mod ops;
 mod requantize;

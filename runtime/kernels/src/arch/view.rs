@@ -49,11 +49,7 @@ impl<'a> Src<'a> {
     pub fn slice(&self, start: usize, len: usize) -> Option<Self> {
         let end = start.checked_add(len)?;
         // SAFETY: `start + len` is at most `self.len`, so the new view lies inside this one.
-        (end <= self.len).then(|| Self {
-            start: unsafe { self.start.add(start) },
-            len,
-            ..*self
-        })
+        (end <= self.len).then(|| Self { start: unsafe { self.start.add(start) }, len, ..*self })
     }
 
     /// Copies the bytes into `to`; `None` if the lengths differ.
@@ -74,21 +70,13 @@ impl<'a> Src<'a> {
 
 impl<'a> From<&'a [Cell<u8>]> for Src<'a> {
     fn from(cells: &'a [Cell<u8>]) -> Self {
-        Self {
-            start: cells.as_ptr().cast(),
-            len: cells.len(),
-            bytes: PhantomData,
-        }
+        Self { start: cells.as_ptr().cast(), len: cells.len(), bytes: PhantomData }
     }
 }
 
 impl<'a> From<&'a [i8]> for Src<'a> {
     fn from(bytes: &'a [i8]) -> Self {
-        Self {
-            start: bytes.as_ptr(),
-            len: bytes.len(),
-            bytes: PhantomData,
-        }
+        Self { start: bytes.as_ptr(), len: bytes.len(), bytes: PhantomData }
     }
 }
 
@@ -126,9 +114,7 @@ impl<'a> Dst<'a> {
     /// `len` bytes from `start` on; `None` if they leave the view.
     #[inline(always)]
     pub fn slice(&self, start: usize, len: usize) -> Option<Self> {
-        self.cells
-            .get(start..start.checked_add(len)?)
-            .map(|cells| Self { cells })
+        self.cells.get(start..start.checked_add(len)?).map(|cells| Self { cells })
     }
 
     /// The bytes as cells, to write in order.
@@ -159,9 +145,7 @@ impl<'a> From<&'a [Cell<u8>]> for Dst<'a> {
         let start = cells.as_ptr().cast::<Cell<i8>>();
         // SAFETY: `u8` and `i8` have the same size and alignment, every bit pattern is valid for
         // both, and the new slice covers the same cells for the same lifetime.
-        Self {
-            cells: unsafe { core::slice::from_raw_parts(start, cells.len()) },
-        }
+        Self { cells: unsafe { core::slice::from_raw_parts(start, cells.len()) } }
     }
 }
 
@@ -178,10 +162,7 @@ mod tests {
         assert_eq!(src.slice(1, 3).unwrap().get(2), Some(4));
         assert!(src.slice(1, 4).is_none() && src.slice(usize::MAX, 2).is_none());
         assert!(dst.slice(4, 1).is_none() && dst.set(4, 0).is_none());
-        dst.slice(1, 3)
-            .unwrap()
-            .copy_from(src.slice(0, 3).unwrap())
-            .unwrap();
+        dst.slice(1, 3).unwrap().copy_from(src.slice(0, 3).unwrap()).unwrap();
         assert!(src.iter().eq([1, 1, 2, 3]), "an overlapping copy");
     }
 }

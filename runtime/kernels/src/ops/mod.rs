@@ -3,11 +3,16 @@
 mod arg_max;
 mod avg_pool;
 mod binary;
+pub(crate) mod conv;
+pub(crate) mod conv_paired;
+#[cfg(test)]
+mod conv_testing;
 mod copy;
 mod fill;
 mod lut;
 mod max_pool;
 mod mean;
+pub(crate) mod patch;
 mod pool;
 mod prelu;
 mod resize;
@@ -17,6 +22,8 @@ mod window;
 pub use arg_max::ArgMax;
 pub use avg_pool::AvgPool;
 pub use binary::{Add, Mul};
+pub use conv::Conv;
+pub use conv_paired::ConvPaired;
 pub use copy::Copy;
 pub use fill::Fill;
 pub use lut::Lut;

@@ -1,0 +1,38 @@
+//! Tells the crate which instruction sets the target has, where stable Rust does not.
+//!
+//! `cfg(fixie_dsp)` is set for cores with the DSP extension: those of Armv7E-M by their target
+//! triple, those of Armv8-M by `-C target-cpu` or `-C target-feature=+dsp` in the rustflags.
+//! `cfg(fixie_armv8m)` is set for all of Armv8-M's main line.
+
+use std::env;
+
+/// Armv8-M cores whose `-C target-cpu` name implies the DSP extension, as for LLVM.
+const DSP_CORES: [&str; 6] =
+    ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85", "star-mc1"];
+
+fn main() {
+    println!("cargo::rustc-check-cfg=cfg(fixie_dsp)");
+    println!("cargo::rustc-check-cfg=cfg(fixie_armv8m)");
+    println!("cargo::rerun-if-changed=build.rs");
+    let target = env::var("TARGET").unwrap_or_default();
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    let armv8m = target.starts_with("thumbv8m.main");
+    if armv8m {
+        println!("cargo::rustc-cfg=fixie_armv8m");
+    }
+    if target.starts_with("thumbv7em") || (armv8m && has_dsp(&flags)) {
+        println!("cargo::rustc-cfg=fixie_dsp");
+    }
+}
+
+/// Whether rustflags, separated by 0x1f, choose a core or a feature with the DSP extension.
+fn has_dsp(flags: &str) -> bool {
+    flags.split('\x1f').any(|flag| {
+        let flag = flag.trim_start_matches("-C");
+        match flag.split_once('=') {
+            Some(("target-cpu", core)) => DSP_CORES.contains(&core),
+            Some(("target-feature", features)) => features.split(',').any(|f| f == "+dsp"),
+            _ => false,
+        }
+    })
+}

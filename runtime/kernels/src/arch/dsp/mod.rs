@@ -1,0 +1,27 @@
+//! Cortex-M4, M7, M33 and every other core with the DSP extension of Armv7-M or Armv8-M.
+//!
+//! The loops are whole functions in assembly, since they need all 14 registers. They may read
+//! bytes from any address with `LDR`, as compiled code does on these cores: `CCR.UNALIGN_TRP`
+//! must be 0, which it is after reset.
+
+mod conv;
+
+use crate::arch::view::{Dst, Src};
+use crate::arch::{Isa, Pairs, Runs};
+
+/// The DSP extension: two 16-bit multiplications per instruction.
+pub struct Dsp;
+
+impl Isa for Dsp {
+    fn paired_expand(runs: &Runs<'_>, patch: &mut [u32], quad: usize) -> Option<()> {
+        conv::expand(runs, patch, quad)
+    }
+
+    fn paired_block(pairs: &Pairs<'_>, patch: &[u32], out: Dst<'_>, step: usize) -> Option<()> {
+        conv::block(pairs, patch, out, step)
+    }
+
+    fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
+        conv::pixel(pairs, patch, out)
+    }
+}

@@ -1,0 +1,123 @@
+//! Every inner loop in plain Rust: what the instruction sets must equal, and what hosts and cores
+//! without a variant of their own run. The loops are shaped so that a compiler vectorises them.
+
+use fixie_format::op::paired::TAP_ORDER;
+
+use crate::arch::view::{Dst, Src};
+use crate::arch::{Isa, PATCH_WORDS, Pairs, Runs};
+use crate::requantize::Requantizer;
+
+/// No instruction set in particular.
+pub struct Scalar;
+
+impl Isa for Scalar {}
+
+/// See [`Isa::dot_2x2`].
+pub fn dot_2x2([x0, x1]: [&[i8]; 2], [w0, w1]: [&[i8]; 2]) -> [[i32; 2]; 2] {
+    let mut sums = [[0; 2]; 2];
+    for (((&x0, &x1), &w0), &w1) in x0.iter().zip(x1).zip(w0).zip(w1) {
+        let (x, w) = ([x0, x1].map(i32::from), [w0, w1].map(i32::from));
+        for (sums, x) in sums.iter_mut().zip(x) {
+            for (sum, w) in sums.iter_mut().zip(w) {
+                *sum = x.wrapping_mul(w).wrapping_add(*sum);
+            }
+        }
+    }
+    sums
+}
+
+/// See [`Isa::dot_1x4`].
+pub fn dot_1x4(x: &[i8], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
+    let mut sums = [0; 4];
+    for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
+        for (sum, w) in sums.iter_mut().zip([w0, w1, w2, w3]) {
+            *sum = i32::from(x).wrapping_mul(w.into()).wrapping_add(*sum);
+        }
+    }
+    sums
+}
+
+/// See [`Isa::paired_expand`]. The lanes of each pixel lie together, `[pixel][tap]`, in the order
+/// of the weights.
+pub fn paired_expand(runs: &Runs<'_>, patch: &mut [u32], quad: usize) -> Option<()> {
+    let run_len = runs.quads().checked_mul(TAP_ORDER.len())?;
+    let first = quad.checked_mul(TAP_ORDER.len())?;
+    let taps = patch.len() / PATCH_WORDS * TAP_ORDER.len();
+    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(patch);
+    for (source, lanes) in runs.sources().iter().zip(lanes.chunks_exact_mut(taps.max(1))) {
+        let mut lanes = lanes.get_mut(first..)?.chunks_exact_mut(run_len);
+        for row in 0..runs.rows() {
+            let run = source.slice(row.checked_mul(runs.row_step())?, run_len)?;
+            expand_run(run, lanes.next()?)?;
+        }
+    }
+    Some(())
+}
+
+/// One run of bytes as lanes, every four of them in [`TAP_ORDER`].
+fn expand_run(run: Src<'_>, lanes: &mut [i16]) -> Option<()> {
+    for (quad, lanes) in lanes.chunks_exact_mut(TAP_ORDER.len()).enumerate() {
+        for (lane, tap) in lanes.iter_mut().zip(TAP_ORDER) {
+            *lane = run.get(quad.wrapping_mul(4).wrapping_add(tap))?.into();
+        }
+    }
+    Some(())
+}
+
+/// See [`Isa::paired_block`].
+pub fn paired_block(pairs: &Pairs<'_>, patch: &[u32], out: Dst<'_>, step: usize) -> Option<()> {
+    (patch.len() == pairs.quads().checked_mul(PATCH_WORDS)?).then_some(())?;
+    let lanes: &[i16] = bytemuck::must_cast_slice(patch);
+    for (index, pair) in pairs.stream().chunks_exact(pairs.pair_words()).enumerate() {
+        for (pixel, lanes) in lanes.chunks_exact(pairs.taps()).enumerate().rev() {
+            let at = pixel.checked_mul(step)?.checked_add(index.checked_mul(2)?)?;
+            store(pairs, pair, index, sums(pair, lanes.iter().copied())?, out, at)?;
+        }
+    }
+    Some(())
+}
+
+/// See [`Isa::paired_pixel`].
+pub fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
+    (patch.len() == pairs.taps()).then_some(())?;
+    for (index, pair) in pairs.stream().chunks_exact(pairs.pair_words()).enumerate() {
+        let lanes = (0..pairs.quads()).flat_map(|quad| {
+            TAP_ORDER
+                .map(|tap| patch.get(quad.wrapping_mul(4).wrapping_add(tap)).unwrap_or(0).into())
+        });
+        store(pairs, pair, index, sums(pair, lanes)?, out, index.checked_mul(2)?)?;
+    }
+    Some(())
+}
+
+/// The sums of both channels of a pair.
+fn sums(pair: &[u32], lanes: impl Iterator<Item = i16>) -> Option<[i32; 2]> {
+    let ([full, low], rest) = pair.split_first_chunk()?;
+    let (words, _) = rest.split_last_chunk::<2>()?;
+    let weights: &[i16] = bytemuck::must_cast_slice(words);
+    let (mut full, mut low) = (*full as i32, *low as i32);
+    for (&v, x) in weights.iter().zip(lanes) {
+        full = i32::from(v).wrapping_mul(x.into()).wrapping_add(full);
+        low = i32::from(v as i8).wrapping_mul(x.into()).wrapping_add(low);
+    }
+    Some([low, full.wrapping_sub(low) >> 8])
+}
+
+/// Requantises the sums of pair `index` and writes them to `at` of `out`.
+fn store(
+    pairs: &Pairs<'_>,
+    pair: &[u32],
+    index: usize,
+    sums: [i32; 2],
+    out: Dst<'_>,
+    at: usize,
+) -> Option<()> {
+    let requantizer = Requantizer { shift: 0, zero: pairs.zero(), min: i8::MIN, max: i8::MAX };
+    let channels = pairs.channels().checked_sub(index.checked_mul(2)?)?;
+    let multipliers = pair.last_chunk::<2>()?;
+    for (n, (sum, &multiplier)) in sums.into_iter().zip(multipliers).enumerate().take(channels) {
+        let value = requantizer.apply(sum, multiplier as i32);
+        out.set(at.checked_add(n)?, value)?;
+    }
+    Some(())
+}

@@ -1,0 +1,124 @@
+//! For the compiler: weights in the order of each convolution kernel, and its scratch memory.
+//!
+//! Both depend on the opcode and the record alone, never on the machine that asks.
+
+use fixie_format::Opcode;
+use fixie_format::op;
+
+use crate::ops::{conv, conv_paired};
+
+/// Bytes of scratch memory that a convolution by `opcode` needs; `None` if they overflow, or if
+/// `opcode` is no convolution.
+pub fn scratch_len(params: &op::Conv, opcode: Opcode) -> Option<usize> {
+    match opcode {
+        Opcode::Conv => conv::scratch_len(params),
+        Opcode::ConvPaired => conv_paired::scratch_len(params),
+        Opcode::Depthwise => Some(0),
+        _ => None,
+    }
+}
+
+#[cfg(any(feature = "pack", test))]
+pub use pack::{Constants, pack};
+
+#[cfg(any(feature = "pack", test))]
+mod pack {
+    use std::vec;
+    use std::vec::Vec;
+
+    use fixie_format::Opcode;
+    use fixie_format::op::{self, paired};
+
+    use crate::ops::conv_paired;
+    use crate::ops::patch::Shape;
+
+    /// The constants of a convolution, as the format's `Conv` orders them.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Constants<'a> {
+        /// `[out_c][kernel_h][kernel_w][in_c / groups]`.
+        pub weights: &'a [i8],
+        /// Per output channel, −`pad_value` · Σw included.
+        pub bias: &'a [i32],
+        /// Per output channel.
+        pub multipliers: &'a [i32],
+    }
+
+    /// The bytes at the record's `weights` for `opcode`; `None` if it cannot compute this
+    /// convolution exactly, or if the constants do not have the record's extents.
+    ///
+    /// `params` needs its geometry and `shift` only. `ConvPaired` and `DepthwisePlanar` carry bias
+    /// and multipliers with the weights: the image need not hold them once more, the record's
+    /// `bias` and `multipliers` can be 0. `Conv` and `Depthwise` take every convolution that is
+    /// well-formed (and depthwise).
+    pub fn pack(opcode: Opcode, params: &op::Conv, constants: Constants<'_>) -> Option<Vec<u8>> {
+        let shape = Shape::new(params)?;
+        let out_c = usize::from(params.window.out_c);
+        let lengths = [constants.weights.len(), constants.bias.len(), constants.multipliers.len()];
+        (lengths == [out_c.checked_mul(shape.taps)?, out_c, out_c]).then_some(())?;
+        match opcode {
+            Opcode::Conv => Some(bytemuck::cast_slice(constants.weights).to_vec()),
+            Opcode::ConvPaired => paired_stream(params, &shape, constants),
+            _ => None,
+        }
+    }
+
+    /// One output channel.
+    #[derive(Clone, Copy)]
+    struct Channel<'a> {
+        weights: &'a [i8],
+        bias: i32,
+        multiplier: i32,
+    }
+
+    /// The stream of [`paired`].
+    fn paired_stream(
+        params: &op::Conv,
+        shape: &Shape,
+        constants: Constants<'_>,
+    ) -> Option<Vec<u8>> {
+        (params.shift == 0).then_some(())?;
+        let rows = constants.weights.chunks_exact(shape.taps);
+        let channels: Vec<Channel<'_>> = rows
+            .zip(constants.bias)
+            .zip(constants.multipliers)
+            .map(|((weights, &bias), &multiplier)| Channel { weights, bias, multiplier })
+            .collect();
+        let nothing = vec![0; shape.taps];
+        let none = Channel { weights: &nothing, bias: 0, multiplier: 0 };
+        let mut words = Vec::new();
+        for group in channels.chunks_exact(shape.group_out) {
+            for pair in group.chunks(2) {
+                push_pair(&mut words, pair[0], *pair.get(1).unwrap_or(&none))?;
+            }
+        }
+        let expected = conv_paired::group_words(shape)?.checked_mul(params.groups.into())?;
+        debug_assert_eq!(words.len(), expected);
+        Some(bytemuck::cast_slice(&words).to_vec())
+    }
+
+    /// Appends two channels; `None` if their sums cannot be told apart.
+    fn push_pair(words: &mut Vec<i32>, first: Channel<'_>, second: Channel<'_>) -> Option<()> {
+        let swing: i64 = second.weights.iter().map(|&w| 128 * i64::from(w).abs()).sum();
+        (i64::from(second.bias).abs() + swing < 1 << 23).then_some(())?;
+        words.push(second.bias.wrapping_mul(256).wrapping_add(first.bias));
+        words.push(first.bias);
+        let combined = first
+            .weights
+            .iter()
+            .zip(second.weights)
+            .map(|(&w0, &w1)| i16::try_from(256 * i32::from(w1) + i32::from(w0)).ok());
+        let mut taps = combined.collect::<Option<Vec<i16>>>()?;
+        taps.resize(paired::padded_taps(taps.len())?, 0);
+        for quad in taps.chunks_exact(paired::TAP_ALIGN) {
+            let [a, b, c, d] = paired::TAP_ORDER.map(|tap| quad[tap]);
+            words.extend([word(a, b), word(c, d)]);
+        }
+        words.extend([first.multiplier, second.multiplier]);
+        Some(())
+    }
+
+    /// Two lanes, the first in the lower half.
+    fn word(low: i16, high: i16) -> i32 {
+        i32::from(high) << 16 | i32::from(low as u16)
+    }
+}

@@ -1,0 +1,259 @@
+//! `Conv`: convolution and matrix product, for every core.
+//!
+//! ```text
+//! for every group, for every two output pixels:
+//!     gather their patches into scratch memory
+//!     for every two output channels: 2×2 dot products, requantise, store
+//! ```
+//!
+//! A patch is gathered once and used for all channels of its group; weights are read once for two
+//! pixels. Where only one pixel is left, as in dense layers, four channels share its patch.
+
+use core::marker::PhantomData;
+use core::ops::Range;
+
+use fixie_format::Image;
+use fixie_format::op;
+
+use crate::arch::view::Dst;
+use crate::arch::{Isa, Native};
+use crate::memory::{Memory, Tensors};
+use crate::ops::Operator;
+use crate::ops::patch::{Patches, Shape};
+use crate::ops::window::check_window;
+use crate::requantize::Requantizer;
+use crate::rule::{
+    Rule, check_data, check_output, check_row_tensor, check_rows, check_scratch, check_that,
+};
+
+/// Output pixels whose patches are gathered at a time.
+const BLOCK: usize = 2;
+
+/// [`Opcode::Conv`](fixie_format::Opcode::Conv), its inner loops by `I`.
+pub struct Conv<I = Native>(PhantomData<I>);
+
+/// Bytes of scratch memory: the patches of a block of pixels.
+pub fn scratch_len(params: &op::Conv) -> Option<usize> {
+    Shape::new(params)?.taps.checked_mul(BLOCK)
+}
+
+impl<I: Isa> Operator for Conv<I> {
+    type Params = op::Conv;
+
+    fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
+        let shape = check_conv(params, rows, image)?;
+        let out_c = usize::from(params.window.out_c);
+        check_scratch(image, params.scratch, scratch_len(params), &[params.input, params.output])?;
+        check_data::<i8>(image, params.weights, out_c.checked_mul(shape.taps))?;
+        check_data::<i32>(image, params.bias, Some(out_c))?;
+        check_data::<i32>(image, params.multipliers, Some(out_c))
+    }
+
+    fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+        let shape = Shape::new(params)?;
+        let ring = memory.image().tensor(params.output.into())?.ring_rows != 0;
+        let (scratch, tensors) = memory.with_scratch(params.scratch)?;
+        let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
+        let (first, second) =
+            scratch.get_mut(..shape.taps.checked_mul(BLOCK)?)?.split_at_mut_checked(shape.taps)?;
+        for group in 0..usize::from(params.groups) {
+            let patches = patches(params, group, &shape, tensors)?;
+            let channels = Channels::new(params, group, &shape, tensors)?;
+            for_each_span(params, &rows, ring, tensors, |span| {
+                let out_c = usize::from(params.window.out_c);
+                let mut pixels = 0..span.len;
+                while let Some(pixel) = pixels.next() {
+                    patches.copy(span.first.checked_add(pixel)?, first)?;
+                    let at = pixel.checked_mul(out_c)?.checked_add(channels.first)?;
+                    let out = span.out.slice(at, shape.group_out)?;
+                    if let Some(next) = pixels.next() {
+                        patches.copy(span.first.checked_add(next)?, second)?;
+                        let beside = span.out.slice(at.checked_add(out_c)?, shape.group_out)?;
+                        channels.two_pixels::<I>([first, second], [out, beside])?;
+                    } else {
+                        channels.one_pixel::<I>(first, out)?;
+                    }
+                }
+                Some(())
+            })?;
+        }
+        Some(())
+    }
+}
+
+/// Checks what all convolutions have in common: everything but weights and scratch memory.
+///
+/// # Errors
+///
+/// Any [`Rule`] but those of constants and scratch memory.
+pub fn check_conv(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<Shape, Rule> {
+    let window = &params.window;
+    check_window(window)?;
+    let shape = Shape::new(params).ok_or(Rule::Parameter("groups"))?;
+    check_that(params.shift < 32, "shift")?;
+    check_that(params.act_min <= params.act_max, "act_min")?;
+    check_rows(rows, window.out_h)?;
+    let row_bytes = |width: u16, channels: u16| usize::from(width).checked_mul(channels.into());
+    let in_row = row_bytes(window.in_w, window.in_c);
+    check_row_tensor(image, params.input, window.in_h, in_row)?;
+    let out_row = row_bytes(window.out_w, window.out_c);
+    check_row_tensor(image, params.output, window.out_h, out_row)?;
+    check_output(image, params.output, &[params.input], &[])?;
+    Ok(shape)
+}
+
+/// Where the patches of `group` come from.
+pub fn patches<'a>(
+    params: &op::Conv,
+    group: usize,
+    shape: &Shape,
+    tensors: Tensors<'a>,
+) -> Option<Patches<'a>> {
+    let window = params.window;
+    let row_bytes = usize::from(window.in_w).checked_mul(window.in_c.into())?;
+    Some(Patches {
+        window,
+        input: tensors.src_rows(params.input, row_bytes)?,
+        channel: group.checked_mul(shape.group_in)?,
+        channels: shape.group_in,
+        pad_value: params.pad_value,
+    })
+}
+
+/// Output pixels that lie one behind the other in memory.
+pub struct Span<'a> {
+    /// The first pixel, counted row by row.
+    pub first: usize,
+    /// Number of pixels.
+    pub len: usize,
+    /// Their memory, `[len, out_c]`.
+    pub out: Dst<'a>,
+}
+
+/// Hands out the pixels of `rows` in as few spans as there are: one, unless the output is a ring.
+pub fn for_each_span<'a>(
+    params: &op::Conv,
+    rows: &Range<usize>,
+    ring: bool,
+    tensors: Tensors<'a>,
+    mut run: impl FnMut(Span<'a>) -> Option<()>,
+) -> Option<()> {
+    let width = usize::from(params.window.out_w);
+    let row_bytes = width.checked_mul(params.window.out_c.into())?;
+    if ring {
+        let output = tensors.dst_rows(params.output, row_bytes)?;
+        for y in rows.clone() {
+            run(Span { first: y.checked_mul(width)?, len: width, out: output.row(y)? })?;
+        }
+        return Some(());
+    }
+    let start = rows.start.checked_mul(row_bytes)?;
+    let len = rows.len().checked_mul(row_bytes)?;
+    run(Span {
+        first: rows.start.checked_mul(width)?,
+        len: rows.len().checked_mul(width)?,
+        out: tensors.dst(params.output)?.slice(start, len)?,
+    })
+}
+
+/// The output channels of one group.
+struct Channels<'a> {
+    /// The first of them.
+    first: usize,
+    /// `[channels][taps]`.
+    weights: &'a [i8],
+    taps: usize,
+    bias: &'a [i32],
+    multipliers: &'a [i32],
+    requantizer: Requantizer,
+}
+
+impl<'a> Channels<'a> {
+    fn new(params: &op::Conv, group: usize, shape: &Shape, tensors: Tensors<'a>) -> Option<Self> {
+        let out_c = usize::from(params.window.out_c);
+        let first = group.checked_mul(shape.group_out)?;
+        let end = first.checked_add(shape.group_out)?;
+        let weights = tensors.data::<i8>(params.weights, out_c.checked_mul(shape.taps)?)?;
+        Some(Self {
+            first,
+            weights: weights.get(first.checked_mul(shape.taps)?..end.checked_mul(shape.taps)?)?,
+            taps: shape.taps,
+            bias: tensors.data(params.bias, out_c)?.get(first..end)?,
+            multipliers: tensors.data(params.multipliers, out_c)?.get(first..end)?,
+            requantizer: Requantizer {
+                shift: params.shift,
+                zero: params.out_zero,
+                min: params.act_min,
+                max: params.act_max,
+            },
+        })
+    }
+
+    /// All channels of two pixels.
+    fn two_pixels<I: Isa>(&self, patches: [&[i8]; 2], out: [Dst<'_>; 2]) -> Option<()> {
+        let count = self.bias.len();
+        for n in (0..count).step_by(2) {
+            // An odd last channel is computed twice.
+            let pair = [n, n.wrapping_add(1).min(count.wrapping_sub(1))];
+            let rows = [self.row(pair[0])?, self.row(pair[1])?];
+            let sums = I::dot_2x2(patches, rows);
+            for (out, sums) in out.iter().zip(sums) {
+                for (n, sum) in pair.into_iter().zip(sums) {
+                    self.store(n, sum, *out)?;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// All channels of one pixel.
+    fn one_pixel<I: Isa>(&self, patch: &[i8], out: Dst<'_>) -> Option<()> {
+        let last = self.bias.len().wrapping_sub(1);
+        for n in (0..self.bias.len()).step_by(4) {
+            let quad = [0, 1, 2, 3].map(|step| n.wrapping_add(step).min(last));
+            let [a, b, c, d] = quad.map(|n| self.row(n));
+            let sums = I::dot_1x4(patch, [a?, b?, c?, d?]);
+            for (n, sum) in quad.into_iter().zip(sums) {
+                self.store(n, sum, out)?;
+            }
+        }
+        Some(())
+    }
+
+    /// The weights of channel `n`.
+    fn row(&self, n: usize) -> Option<&'a [i8]> {
+        let start = n.wrapping_mul(self.taps);
+        self.weights.get(start..start.wrapping_add(self.taps))
+    }
+
+    /// Turns a sum of products of channel `n` into its output.
+    fn store(&self, n: usize, sum: i32, out: Dst<'_>) -> Option<()> {
+        let acc = sum.wrapping_add(*self.bias.get(n)?);
+        out.set(n, self.requantizer.apply(acc, *self.multipliers.get(n)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fixie_format::Opcode;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ops::conv_testing::{Layer, Traits, grouped_windows, pointwise, traits};
+
+    proptest! {
+        #[test]
+        fn it_is_the_definition((window, groups) in grouped_windows(), traits in traits()) {
+            let layer = Layer::new(window, Traits { groups, ..traits });
+            prop_assert_eq!(layer.run::<Conv>(Opcode::Conv), Some(layer.expected()));
+        }
+
+        #[test]
+        fn matrix_products_of_any_size(
+            pixels in 1u16..7, in_c in 1u16..40, out_c in 1u16..20, traits in traits(),
+        ) {
+            let layer = Layer::new(pointwise(pixels, in_c, out_c), traits);
+            prop_assert_eq!(layer.run::<Conv>(Opcode::Conv), Some(layer.expected()));
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What the tests of the convolutions share: random layers, and the definition in 64 bits.
+
+use std::vec::Vec;
+
+use fixie_format::Opcode;
+use fixie_format::op::{self, Window};
+use proptest::prelude::*;
+
+use crate::layout::{self, Constants};
+use crate::ops::Operator;
+use crate::testing::{Bench, Random, image_len, requant, windows};
+
+/// A convolution and its memory.
+pub struct Layer {
+    pub bench: Bench,
+    /// Without weights, bias and multipliers.
+    pub params: op::Conv,
+    pub input: Vec<i8>,
+    /// `[out_c][kernel_h][kernel_w][in_c / groups]`.
+    pub weights: Vec<i8>,
+    pub bias: Vec<i32>,
+    pub multipliers: Vec<i32>,
+}
+
+/// What a layer is made of besides its window.
+#[derive(Clone, Copy, Debug)]
+pub struct Traits {
+    pub groups: u16,
+    pub seed: u64,
+    pub shift: u8,
+    pub pad_value: i8,
+    pub out_zero: i8,
+    pub bounds: (i8, i8),
+}
+
+/// Random traits; half of them saturate at the ends of the 8 bits.
+pub fn traits() -> impl Strategy<Value = Traits> {
+    let bounds = prop_oneof![
+        Just((i8::MIN, i8::MAX)),
+        (-128i8..20, 0i8..100).prop_map(|(min, range)| (min, min + range)),
+    ];
+    (any::<u64>(), 0u8..3, any::<(i8, i8)>(), bounds).prop_map(|(seed, shift, zeros, bounds)| {
+        Traits { groups: 1, seed, shift, pad_value: zeros.0, out_zero: zeros.1, bounds }
+    })
+}
+
+/// Windows of grouped convolutions, and the number of groups.
+pub fn grouped_windows() -> impl Strategy<Value = (Window, u16)> {
+    (windows(), 1u16..4, 1u16..14, 1u16..8).prop_map(|(window, groups, group_in, group_out)| {
+        let (in_c, out_c) = (groups * group_in, groups * group_out);
+        (Window { in_c, out_c, ..window }, groups)
+    })
+}
+
+/// A window without padding, strides and dilation: a matrix product.
+pub fn pointwise(pixels: u16, in_c: u16, out_c: u16) -> Window {
+    Window {
+        in_h: 1,
+        in_w: pixels,
+        in_c,
+        out_h: 1,
+        out_w: pixels,
+        out_c,
+        kernel_h: 1,
+        kernel_w: 1,
+        stride_h: 1,
+        stride_w: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_top: 0,
+        pad_left: 0,
+    }
+}
+
+impl Layer {
+    /// Random weights and inputs for a window; `traits.seed` decides them.
+    pub fn new(window: Window, traits: Traits) -> Self {
+        let taps = image_len(window.kernel_h, window.kernel_w, window.in_c / traits.groups);
+        let out_c = usize::from(window.out_c);
+        let input_len = image_len(window.in_h, window.in_w, window.in_c);
+        let input = Random::bytes(traits.seed, input_len);
+        let mut random = Random(!traits.seed);
+        let mut bench = Bench::new();
+        let params = op::Conv {
+            input: bench.input(&input),
+            output: bench.output(image_len(window.out_h, window.out_w, window.out_c)),
+            scratch: 0,
+            groups: traits.groups,
+            window,
+            weights: 0,
+            bias: 0,
+            multipliers: 0,
+            shift: traits.shift,
+            pad_value: traits.pad_value,
+            out_zero: traits.out_zero,
+            act_min: traits.bounds.0,
+            act_max: traits.bounds.1,
+            reserved: [0; 3],
+        };
+        Self {
+            bench,
+            params,
+            input,
+            weights: Random::bytes(traits.seed.rotate_left(2), taps * out_c),
+            bias: (0..out_c).map(|_| random.next() as i32 >> 12).collect(),
+            multipliers: (0..out_c).map(|_| random.next() as i32 >> 5).collect(),
+        }
+    }
+
+    /// The layer in the order of `opcode`; `None` if that opcode refuses it.
+    pub fn packed(&self, opcode: Opcode) -> Option<(Bench, op::Conv)> {
+        let constants =
+            Constants { weights: &self.weights, bias: &self.bias, multipliers: &self.multipliers };
+        let packed = layout::pack(opcode, &self.params, constants)?;
+        let mut bench = self.bench.clone();
+        let scratch_len = layout::scratch_len(&self.params, opcode).unwrap();
+        let params = op::Conv {
+            scratch: bench.scratch(scratch_len),
+            weights: bench.data(&packed),
+            bias: bench.data(&self.bias),
+            multipliers: bench.data(&self.multipliers),
+            ..self.params
+        };
+        Some((bench, params))
+    }
+
+    /// The output by `O`, whose opcode is `opcode`; `None` if that opcode refuses the layer.
+    pub fn run<O: Operator<Params = op::Conv>>(&self, opcode: Opcode) -> Option<Vec<i8>> {
+        let (bench, params) = self.packed(opcode)?;
+        Some(bench.run::<O>(&params, params.window.out_h, params.output))
+    }
+
+    /// The output by definition.
+    pub fn expected(&self) -> Vec<i8> {
+        let window = &self.params.window;
+        let mut output = Vec::new();
+        for y in 0..window.out_h {
+            for x in 0..window.out_w {
+                for n in 0..window.out_c {
+                    output.push(self.expected_at(y, x, n));
+                }
+            }
+        }
+        output
+    }
+
+    fn expected_at(&self, y: u16, x: u16, n: u16) -> i8 {
+        let (params, window) = (&self.params, &self.params.window);
+        let group_in = window.in_c / params.groups;
+        let first = n / (window.out_c / params.groups) * group_in;
+        let taps = image_len(window.kernel_h, window.kernel_w, group_in);
+        let mut weights = self.weights[usize::from(n) * taps..].iter();
+        let mut acc = i64::from(self.bias[usize::from(n)]);
+        for i in 0..window.kernel_h {
+            for j in 0..window.kernel_w {
+                for c in first..first + group_in {
+                    let weight = i64::from(*weights.next().unwrap());
+                    acc += weight * i64::from(self.seen(y, x, i, j, c));
+                }
+            }
+        }
+        let scaled = requant(acc, self.multipliers[usize::from(n)], params.shift);
+        let value = i64::from(params.out_zero) + scaled;
+        value.max(params.act_min.into()).min(params.act_max.into()) as i8
+    }
+
+    /// What tap `(i, j)` of output `(y, x)` sees of input channel `c`.
+    fn seen(&self, y: u16, x: u16, i: u16, j: u16, c: u16) -> i8 {
+        let window = &self.params.window;
+        let at = |output: u16, stride: u16, pad: u16, tap: u16, dilation: u16| {
+            i64::from(output) * i64::from(stride) - i64::from(pad)
+                + i64::from(tap) * i64::from(dilation)
+        };
+        let row = at(y, window.stride_h, window.pad_top, i, window.dilation_h);
+        let column = at(x, window.stride_w, window.pad_left, j, window.dilation_w);
+        let inside = (0..i64::from(window.in_h)).contains(&row)
+            && (0..i64::from(window.in_w)).contains(&column);
+        if !inside {
+            return self.params.pad_value;
+        }
+        let pixel = row as usize * usize::from(window.in_w) + column as usize;
+        self.input[pixel * usize::from(window.in_c) + usize::from(c)]
+    }
+
+    /// Replaces weights of −128 by −127, as a symmetric quantiser would have.
+    pub fn without_lowest_weight(mut self) -> Self {
+        for weight in &mut self.weights {
+            *weight = (*weight).max(-127);
+        }
+        self
+    }
+}

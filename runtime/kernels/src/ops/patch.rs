@@ -1,0 +1,133 @@
+//! Patches: what one output pixel of a convolution sees, gathered from the input.
+
+use fixie_format::op;
+
+use crate::memory::SrcRows;
+
+/// The extents of a convolution, in elements.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Input channels of one group.
+    pub group_in: usize,
+    /// Output channels of one group.
+    pub group_out: usize,
+    /// Bytes of a kernel row of one group: `kernel_w · group_in`.
+    pub row_taps: usize,
+    /// Weights per output channel: `kernel_h · kernel_w · group_in`.
+    pub taps: usize,
+}
+
+impl Shape {
+    /// The extents of `params`; `None` if the groups do not divide the channels, something is zero
+    /// or a patch is too large to be addressed.
+    pub fn new(params: &op::Conv) -> Option<Self> {
+        let op::Window { in_c, out_c, kernel_h, kernel_w, .. } = params.window;
+        let groups = usize::from(params.groups);
+        let (in_c, out_c) = (usize::from(in_c), usize::from(out_c));
+        let divides = |channels: usize| channels != 0 && channels.checked_rem(groups) == Some(0);
+        (divides(in_c) && divides(out_c)).then_some(())?;
+        let group_in = in_c.checked_div(groups)?;
+        let row_taps = usize::from(kernel_w).checked_mul(group_in)?;
+        let taps = row_taps.checked_mul(kernel_h.into())?;
+        (taps != 0).then_some(Self {
+            group_in,
+            group_out: out_c.checked_div(groups)?,
+            row_taps,
+            taps,
+        })
+    }
+}
+
+/// Where patches come from: the channels of one group of the input, surrounded by padding.
+#[derive(Clone, Copy)]
+pub struct Patches<'a> {
+    /// Geometry.
+    pub window: op::Window,
+    /// The input, `[in_h, in_w, in_c]`.
+    pub input: SrcRows<'a>,
+    /// The group's first input channel.
+    pub channel: usize,
+    /// The group's input channels.
+    pub channels: usize,
+    /// What stands outside the input.
+    pub pad_value: i8,
+}
+
+impl Patches<'_> {
+    /// Row and column of an output pixel, counted row by row.
+    #[inline(always)]
+    pub fn position(&self, pixel: usize) -> Option<(usize, usize)> {
+        let width = usize::from(self.window.out_w);
+        Some((pixel.checked_div(width)?, pixel.checked_rem(width)?))
+    }
+
+    /// The first input row that the output pixels of row `y` see; it may lie above the input.
+    #[inline(always)]
+    pub fn top(&self, y: usize) -> i32 {
+        start(y, self.window.stride_h, self.window.pad_top)
+    }
+
+    /// The first input column that output column `x` sees; it may lie left of the input.
+    #[inline(always)]
+    pub fn left(&self, x: usize) -> i32 {
+        start(x, self.window.stride_w, self.window.pad_left)
+    }
+
+    /// Gathers the patch of an output pixel: `[kernel_h][kernel_w][channels]`, as long as `patch`.
+    pub fn copy(&self, pixel: usize, patch: &mut [i8]) -> Option<()> {
+        let (y, x) = self.position(pixel)?;
+        let row_taps = usize::from(self.window.kernel_w).checked_mul(self.channels)?;
+        for (i, run) in patch.chunks_mut(row_taps.max(1)).enumerate() {
+            self.copy_row(y, x, i, run)?;
+        }
+        Some(())
+    }
+
+    /// Gathers kernel row `i` of the output pixel at `(y, x)`: `[kernel_w][channels]`.
+    pub fn copy_row(&self, y: usize, x: usize, i: usize, run: &mut [i8]) -> Option<()> {
+        let down = (i as i32).wrapping_mul(self.window.dilation_h.into());
+        let row = self.top(y).wrapping_add(down);
+        let inside = (0..i32::from(self.window.in_h)).contains(&row);
+        if !inside {
+            run.fill(self.pad_value);
+            return Some(());
+        }
+        let row = self.input.row(row as usize)?;
+        let in_c = usize::from(self.window.in_c);
+        let (first, width) = (self.left(x), i32::from(self.window.in_w));
+        if self.window.dilation_w == 1 && self.channels == in_c {
+            // The columns inside the input are one run of bytes.
+            let columns = i32::from(self.window.kernel_w);
+            let skipped = first.wrapping_neg().clamp(0, columns);
+            let end = width.wrapping_sub(first).clamp(skipped, columns);
+            let (before, rest) = run.split_at_mut_checked((skipped as usize).checked_mul(in_c)?)?;
+            let count = end.wrapping_sub(skipped) as usize;
+            let (inside, behind) = rest.split_at_mut_checked(count.checked_mul(in_c)?)?;
+            before.fill(self.pad_value);
+            behind.fill(self.pad_value);
+            if inside.is_empty() {
+                return Some(());
+            }
+            let start = (first.wrapping_add(skipped) as usize).checked_mul(in_c)?;
+            return row.slice(start, inside.len())?.copy_to(inside);
+        }
+        let mut column = first;
+        for pixel in run.chunks_exact_mut(self.channels.max(1)) {
+            if (0..width).contains(&column) {
+                let at = (column as usize).checked_mul(in_c)?;
+                let at = at.checked_add(self.channel)?;
+                row.slice(at, pixel.len())?.copy_to(pixel)?;
+            } else {
+                pixel.fill(self.pad_value);
+            }
+            column = column.wrapping_add(self.window.dilation_w.into());
+        }
+        Some(())
+    }
+}
+
+/// Where the window of output `index` starts along one axis.
+#[inline(always)]
+fn start(index: usize, stride: u16, pad: u16) -> i32 {
+    (index as i32).wrapping_mul(stride.into()).wrapping_sub(pad.into())
+}
