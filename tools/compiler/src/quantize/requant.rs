@@ -65,11 +65,7 @@ pub fn multipliers(ratios: &[f64], max_abs_acc: i64) -> Result<Requant, RequantE
     let requant = scale(ratios)?;
     if max_abs_acc > accumulator_limit(requant.shift) {
         let (index, &ratio) = largest(ratios);
-        return Err(RequantError::Overflow {
-            index,
-            ratio,
-            max_abs_acc,
-        });
+        return Err(RequantError::Overflow { index, ratio, max_abs_acc });
     }
     Ok(requant)
 }
@@ -143,25 +139,14 @@ fn scale(ratios: &[f64]) -> Result<Requant, RequantError> {
     let (index, &ratio) = largest(ratios);
     let shift = (0..32)
         .find(|&shift| multiplier(ratio, shift).abs() <= f64::from(i32::MAX))
-        .ok_or(RequantError::Overflow {
-            index,
-            ratio,
-            max_abs_acc: 1,
-        })?;
-    let multipliers = ratios
-        .iter()
-        .map(|&ratio| multiplier(ratio, shift) as i32)
-        .collect();
+        .ok_or(RequantError::Overflow { index, ratio, max_abs_acc: 1 })?;
+    let multipliers = ratios.iter().map(|&ratio| multiplier(ratio, shift) as i32).collect();
     Ok(Requant { shift, multipliers })
 }
 
 fn largest(ratios: &[f64]) -> (usize, &f64) {
     let by_magnitude = |a: &(usize, &f64), b: &(usize, &f64)| a.1.abs().total_cmp(&b.1.abs());
-    ratios
-        .iter()
-        .enumerate()
-        .max_by(by_magnitude)
-        .unwrap_or((0, &0.0))
+    ratios.iter().enumerate().max_by(by_magnitude).unwrap_or((0, &0.0))
 }
 
 /// Largest magnitude of an accumulator that stays within 32 bits when shifted.
@@ -173,13 +158,9 @@ pub const fn accumulator_limit(shift: u8) -> i64 {
 /// scale must not fall below follows from it. Zero if the accumulator itself needs more than 32
 /// bits.
 pub fn max_ratio(max_abs_acc: i64) -> f64 {
-    let shift = (0..32)
-        .rev()
-        .find(|&shift| max_abs_acc <= accumulator_limit(shift));
+    let shift = (0..32).rev().find(|&shift| max_abs_acc <= accumulator_limit(shift));
     // m = r · 2^(32 − shift) must round to less than 2^31.
-    shift.map_or(0.0, |shift| {
-        f64::from(i32::MAX) * f64::from(i32::from(shift) - 32).exp2()
-    })
+    shift.map_or(0.0, |shift| f64::from(i32::MAX) * f64::from(i32::from(shift) - 32).exp2())
 }
 
 /// Parameters of the `Add` operator:
@@ -221,20 +202,13 @@ pub struct Operand {
 pub fn add_params(a: Operand, b: Operand, out_zero: i8) -> Result<AddParams, RequantError> {
     let ratios = [a.ratio, b.ratio];
     if let Some(index) = ratios.iter().position(|ratio| !ratio.is_finite()) {
-        return Err(RequantError::NotFinite {
-            index,
-            ratio: ratios[index],
-        });
+        return Err(RequantError::NotFinite { index, ratio: ratios[index] });
     }
     let (index, &ratio) = largest(&ratios);
     (0..=30)
         .rev()
         .find_map(|shift| add_params_with(a, b, out_zero, shift))
-        .ok_or(RequantError::Overflow {
-            index,
-            ratio,
-            max_abs_acc: 255,
-        })
+        .ok_or(RequantError::Overflow { index, ratio, max_abs_acc: 255 })
 }
 
 /// The parameters for one shift, if 32 bits hold every partial sum.
@@ -271,11 +245,7 @@ mod tests {
         let mantissa = i128::from(bits & ((1 << 52) - 1) | 1 << 52);
         let product = mantissa * i128::from(acc) * if ratio < 0.0 { -1 } else { 1 };
         let left = exponent + 40;
-        if left >= 0 {
-            product << left
-        } else {
-            product >> -left
-        }
+        if left >= 0 { product << left } else { product >> -left }
     }
 
     const ONE: i128 = 1 << 40;
@@ -356,89 +326,46 @@ mod tests {
     #[test]
     fn ratios_of_a_half_and_more_shift_the_accumulator() {
         let shift = |ratio: f64| multipliers(&[ratio], 1).unwrap().shift;
-        assert_eq!(
-            [0.25, 0.499, 0.5, 0.99, 1.0, 2.0].map(shift),
-            [0, 0, 1, 1, 2, 3]
-        );
+        assert_eq!([0.25, 0.499, 0.5, 0.99, 1.0, 2.0].map(shift), [0, 0, 1, 1, 2, 3]);
         let shared = multipliers(&[0.25, -1.0], 100).unwrap();
-        assert_eq!(
-            shared,
-            Requant {
-                shift: 2,
-                multipliers: vec![1 << 28, -(1 << 30)]
-            }
-        );
+        assert_eq!(shared, Requant { shift: 2, multipliers: vec![1 << 28, -(1 << 30)] });
     }
 
     #[test]
     fn a_ratio_just_under_a_half_does_not_round_to_two_to_the_31() {
         let requant = multipliers(&[0.5 - f64::EPSILON], 1000).unwrap();
-        assert_eq!(
-            requant,
-            Requant {
-                shift: 1,
-                multipliers: vec![1 << 30]
-            }
-        );
+        assert_eq!(requant, Requant { shift: 1, multipliers: vec![1 << 30] });
     }
 
     #[test]
     fn what_32_bits_cannot_hold_is_an_error() {
         let overflow = multipliers(&[0.1, 8.0], 1 << 28).unwrap_err();
-        assert_eq!(
-            overflow,
-            RequantError::Overflow {
-                index: 1,
-                ratio: 8.0,
-                max_abs_acc: 1 << 28
-            }
-        );
+        assert_eq!(overflow, RequantError::Overflow { index: 1, ratio: 8.0, max_abs_acc: 1 << 28 });
         assert!(matches!(
             multipliers(&[f64::INFINITY], 1),
             Err(RequantError::NotFinite { index: 0, .. })
         ));
-        let channel = Channel {
-            ratio: 1e-3,
-            bias: 1 << 40,
-            swing: 1 << 31,
-        };
-        assert!(matches!(
-            convolution(&[channel]),
-            Err(RequantError::Overflow { .. })
-        ));
+        let channel = Channel { ratio: 1e-3, bias: 1 << 40, swing: 1 << 31 };
+        assert!(matches!(convolution(&[channel]), Err(RequantError::Overflow { .. })));
     }
 
     #[test]
     fn a_saturating_bias_is_brought_into_range() {
-        let channel = Channel {
-            ratio: 0.01,
-            bias: 1 << 40,
-            swing: 1 << 20,
-        };
+        let channel = Channel { ratio: 0.01, bias: 1 << 40, swing: 1 << 20 };
         let (requant, biases) = convolution(&[channel]).unwrap();
         assert_eq!((requant.shift, biases[0]), (0, i32::MAX - (1 << 20)));
     }
 
     #[test]
     fn a_channel_that_contributes_nothing_takes_any_bias() {
-        let channel = Channel {
-            ratio: 1e-12,
-            bias: -(1 << 34),
-            swing: 0,
-        };
+        let channel = Channel { ratio: 1e-12, bias: -(1 << 34), swing: 0 };
         assert_eq!(convolution(&[channel]).unwrap().1, [-i32::MAX]);
     }
 
     #[test]
     fn differences_have_a_negative_multiplier() {
-        let a = Operand {
-            ratio: 1.0,
-            zero_point: 3,
-        };
-        let b = Operand {
-            ratio: -0.5,
-            zero_point: -7,
-        };
+        let a = Operand { ratio: 1.0, zero_point: 3 };
+        let b = Operand { ratio: -0.5, zero_point: -7 };
         let p = add_params(a, b, -128).unwrap();
         let at = |a: i32, b: i32| (a * p.a_multiplier + b * p.b_multiplier + p.bias) >> p.shift;
         assert_eq!(at(3, -7), -128);
