@@ -1,0 +1,197 @@
+//! Weights and biases of convolutions and matrix products.
+//!
+//! Weights are symmetric per output channel within ±127 (two of them then fit one 16-bit lane as
+//! `256 · w1 + w0`), so the accumulator counts in units of input scale · weight scale. Two bounds
+//! keep that unit from becoming so small that the bias outgrows the accumulator; both concern
+//! channels whose weights hardly matter:
+//!
+//! - it is at least 2^-13 of an output step, [`FINEST_UNIT`]. Biases within the output's range are
+//!   then below 2^21, and rounding a weight moves the output by at most 2^-6 of a step;
+//! - it is at least 2^-22 of the bias, [`LARGEST_BIAS`], should that be far outside of the range.
+//!
+//! A channel that cannot move its output by half a step has all its weights set to zero.
+
+use ndarray::{Array1, ArrayD, ArrayViewD, Axis};
+
+use super::{QuantizeError, WeightScale};
+use crate::ir::{Constant, Graph, Quant, Tensor, TensorId};
+
+/// The largest weight.
+const LIMIT: f64 = 127.0;
+/// The accumulator's unit in output steps.
+const FINEST_UNIT: f64 = 1.0 / 8192.0;
+/// The bias in units of the accumulator.
+const LARGEST_BIAS: f64 = 4_194_304.0;
+/// What a channel must be able to move its output by, in steps.
+const LEAST_EFFECT: f64 = 0.5;
+
+/// Quantises the weights and the bias of a convolution or matrix product whose input and output
+/// are quantised.
+pub(super) fn quantize(
+    graph: &mut Graph,
+    index: usize,
+    choice: WeightScale,
+) -> Result<(), QuantizeError> {
+    let node = &graph.nodes[index];
+    let steps = match (&graph.tensor(node.inputs[0]).quant, &graph.tensor(node.output).quant) {
+        (Some(input), Some(output)) => Steps::new(input, output),
+        _ => return Err(QuantizeError::unsupported(graph, node, 0, "is not quantised")),
+    };
+    let weights = graph.tensor(node.inputs[1]).clone();
+    let bias = node.inputs.get(2).map(|id| graph.tensor(*id).clone());
+    let bias_reals = bias.as_ref().and_then(Tensor::real_values);
+    let weights = match &weights.constant {
+        None => {
+            let problem = "is not constant; weights must be";
+            return Err(QuantizeError::unsupported(graph, node, 1, problem));
+        }
+        Some(Constant::Integer(_)) => given_weights(&weights)
+            .map_err(|problem| QuantizeError::unsupported(graph, node, 1, problem))?,
+        Some(Constant::Real(reals)) => {
+            let channel = |(n, row): (usize, ArrayViewD<f32>)| {
+                let bias = bias_reals.as_ref().and_then(|bias| bias.iter().nth(n));
+                let weights: Vec<f32> = row.iter().copied().collect();
+                steps.channel(&weights, f64::from(bias.copied().unwrap_or(0.0)), choice)
+            };
+            let channels: Vec<Channel> =
+                reals.axis_iter(Axis(0)).enumerate().map(channel).collect();
+            from_channels(&weights, reals, &channels)
+        }
+    };
+    let units = units(&steps, &weights);
+    let bias = match bias {
+        Some(bias) if has_units(&bias, &units) => Some(bias),
+        Some(bias) => Some(in_units(bias, bias_reals, &units)),
+        None => None,
+    };
+    let ids: Vec<TensorId> =
+        std::iter::once(weights).chain(bias).map(|tensor| graph.add_tensor(tensor)).collect();
+    graph.nodes[index].inputs.splice(1.., ids);
+    Ok(())
+}
+
+/// Real values of one step of the input and the output.
+struct Steps {
+    input: f64,
+    output: f64,
+    /// The largest magnitude that the input can hold.
+    input_limit: f64,
+}
+
+/// The weights of one output channel.
+struct Channel {
+    scale: f64,
+    integers: Vec<i32>,
+}
+
+impl Steps {
+    fn new(input: &Quant, output: &Quant) -> Self {
+        let (min, max) = input.range();
+        let input_limit = input.dequantize(min, 0).abs().max(input.dequantize(max, 0).abs());
+        Self { input: input.scale().into(), output: output.scale().into(), input_limit }
+    }
+
+    fn channel(&self, weights: &[f32], bias: f64, choice: WeightScale) -> Channel {
+        let sum: f64 = weights.iter().map(|&w| f64::from(w).abs()).sum();
+        let floor = (FINEST_UNIT * self.output).max(bias.abs() / LARGEST_BIAS) / self.input;
+        if sum * self.input_limit < LEAST_EFFECT * self.output {
+            return Channel { scale: floor, integers: vec![0; weights.len()] };
+        }
+        let largest = weights.iter().fold(0.0, |largest, &w| f64::from(w).abs().max(largest));
+        let scale = match choice {
+            WeightScale::MaxAbs => largest / LIMIT,
+            WeightScale::Mse => least_error_scale(weights, largest / LIMIT),
+        };
+        // Scales are single precision in the end: integers must be found with the same number.
+        let scale = f64::from(scale.max(floor) as f32);
+        let integers = weights.iter().map(|&w| integer(w, scale)).collect();
+        Channel { scale, integers }
+    }
+}
+
+fn integer(weight: f32, scale: f64) -> i32 {
+    (f64::from(weight) / scale).round_ties_even().clamp(-LIMIT, LIMIT) as i32
+}
+
+/// Fractions of the full scale that are tried.
+const CANDIDATES: u32 = 100;
+
+/// The scale of at most `full`, and at least half of it, with the least squared error.
+fn least_error_scale(weights: &[f32], full: f64) -> f64 {
+    let error = |scale: f64| -> f64 {
+        let off = |&w: &f32| f64::from(w) - f64::from(integer(w, scale)) * scale;
+        weights.iter().map(|w| off(w).powi(2)).sum()
+    };
+    let candidates =
+        (CANDIDATES / 2..=CANDIDATES).map(|i| full * f64::from(i) / f64::from(CANDIDATES));
+    candidates.min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(full)
+}
+
+fn from_channels(tensor: &Tensor, reals: &ArrayD<f32>, channels: &[Channel]) -> Tensor {
+    let integers = channels.iter().flat_map(|channel| channel.integers.iter().copied()).collect();
+    let integers = ArrayD::from_shape_vec(reals.raw_dim(), integers)
+        .expect("one integer per weight, channel by channel");
+    let scales = channels.iter().map(|channel| channel.scale as f32).collect();
+    Tensor {
+        constant: Some(Constant::Integer(integers)),
+        quant: Some(Quant { scales, zero_point: 0, axis: Some(0), bits: 8 }),
+        ..tensor.clone()
+    }
+}
+
+/// The model's own weights, with a zero point of 0.
+fn given_weights(tensor: &Tensor) -> Result<Tensor, String> {
+    let (Some(Constant::Integer(values)), Some(quant)) = (&tensor.constant, &tensor.quant) else {
+        return Err("has no scale".into());
+    };
+    let axis = quant.axis.filter(|_| quant.scales.len() > 1);
+    if let Some(axis) = axis.filter(|&axis| axis != 0) {
+        return Err(format!(
+            "has scales along axis {axis}; quantise weights per tensor or per output channel"
+        ));
+    }
+    let integers = values.mapv(|q| q - quant.zero_point);
+    if let Some(q) = integers.iter().find(|q| i8::try_from(**q).is_err()) {
+        return Err(format!(
+            "holds {q} steps from its zero point, which 8 bits cannot; quantise weights \
+             symmetrically"
+        ));
+    }
+    let quant = Quant { zero_point: 0, bits: 8, ..quant.clone() };
+    let constant = Some(Constant::Integer(integers));
+    Ok(Tensor { constant, quant: Some(quant), ..tensor.clone() })
+}
+
+/// The accumulator's unit for each scale of the weights.
+fn units(steps: &Steps, weights: &Tensor) -> Vec<f64> {
+    let scales = weights.quant.as_ref().map_or(&[][..], |quant| &quant.scales);
+    scales.iter().map(|&scale| steps.input * f64::from(scale)).collect()
+}
+
+/// Relative deviation within which a bias scale, rounded to single precision, is the product that
+/// it should be.
+const UNIT_TOLERANCE: f64 = 1e-4;
+
+/// Whether a bias is given in the accumulator's units already.
+fn has_units(bias: &Tensor, units: &[f64]) -> bool {
+    let (Some(Constant::Integer(_)), Some(quant)) = (&bias.constant, &bias.quant) else {
+        return false;
+    };
+    let channels = quant.scales.len().max(units.len());
+    let unit = |n: usize| units[if units.len() == 1 { 0 } else { n }];
+    let same =
+        |n: usize| (f64::from(quant.scale_at(n)) - unit(n)).abs() <= UNIT_TOLERANCE * unit(n);
+    quant.zero_point == 0 && (0..channels).all(same)
+}
+
+fn in_units(bias: Tensor, reals: Option<ArrayD<f32>>, units: &[f64]) -> Tensor {
+    let reals = reals.unwrap_or_else(|| ArrayD::zeros(bias.shape.clone()));
+    let unit = |n: usize| units[if units.len() == 1 { 0 } else { n }];
+    // Saturates: lowering finds out whether such a bias changes results.
+    let integers = reals.iter().enumerate().map(|(n, &b)| (f64::from(b) / unit(n)).round() as i32);
+    let integers = integers.collect::<Array1<i32>>().into_dyn();
+    let scales: Vec<f32> = units.iter().map(|&unit| unit as f32).collect();
+    let axis = (scales.len() > 1).then_some(0);
+    let quant = Quant { scales, zero_point: 0, axis, bits: 32 };
+    Tensor { constant: Some(Constant::Integer(integers)), quant: Some(quant), ..bias }
+}
