@@ -58,11 +58,9 @@ impl fmt::Display for ImageError {
                 f,
                 "image damaged: checksum is {computed:#010x}, the header states {stated:#010x}"
             ),
-            Self::Misaligned => write!(
-                f,
-                "image misaligned: place it at a multiple of {} bytes",
-                crate::ALIGNMENT
-            ),
+            Self::Misaligned => {
+                write!(f, "image misaligned: place it at a multiple of {} bytes", crate::ALIGNMENT)
+            }
             Self::Section(section) => {
                 write!(f, "image section {section:?} is out of bounds or misplaced")
             }

@@ -68,6 +68,8 @@ macro_rules! record {
             const LEN: usize = 0 $(+ <$ty as $crate::field::Record>::LEN)*;
 
             fn read(bytes: &[u8]) -> Option<Self> {
+                // One check for the whole record: those of its fields fold away.
+                let bytes = bytes.first_chunk::<{ <$name as $crate::field::Record>::LEN }>()?;
                 let mut _at = 0;
                 $(
                     let $field = <$ty as $crate::field::Record>::read(bytes.get(_at..)?)?;
@@ -135,9 +137,7 @@ pub fn specification(
     }
     text.push('\n');
     // Outside rustdoc a link is just a name.
-    text.replace("[`", "`")
-        .replace("`](crate::Opcode)", "`")
-        .replace("`]", "`")
+    text.replace("[`", "`").replace("`](crate::Opcode)", "`").replace("`]", "`")
 }
 
 #[cfg(test)]
@@ -159,35 +159,14 @@ mod tests {
     #[test]
     fn fields_lie_in_order_without_padding() {
         let mut bytes = [0; Sample::LEN];
-        Sample {
-            a: 1,
-            b: -2,
-            c: [3, 0x0405],
-        }
-        .write(&mut bytes)
-        .unwrap();
+        Sample { a: 1, b: -2, c: [3, 0x0405] }.write(&mut bytes).unwrap();
         assert_eq!(bytes, [1, 0xfe, 0xff, 3, 0, 5, 4]);
-        assert_eq!(
-            Sample::read(&bytes).unwrap(),
-            Sample {
-                a: 1,
-                b: -2,
-                c: [3, 0x0405]
-            }
-        );
+        assert_eq!(Sample::read(&bytes).unwrap(), Sample { a: 1, b: -2, c: [3, 0x0405] });
     }
 
     #[test]
     fn short_input_is_refused() {
         assert_eq!(Sample::read(&[0; Sample::LEN - 1]), None);
-        assert_eq!(
-            Sample {
-                a: 0,
-                b: 0,
-                c: [0; 2]
-            }
-            .write(&mut [0; Sample::LEN - 1]),
-            None
-        );
+        assert_eq!(Sample { a: 0, b: 0, c: [0; 2] }.write(&mut [0; Sample::LEN - 1]), None);
     }
 }

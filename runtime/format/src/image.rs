@@ -94,9 +94,7 @@ record! {
 /// CRC-32 (ISO-HDLC, as in zlib and PNG) of an image, its checksum field taken as zero.
 pub fn checksum(image: &[u8]) -> u32 {
     const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
-    let (head, rest) = image
-        .split_at_checked(CHECKSUM_OFFSET)
-        .unwrap_or((image, &[]));
+    let (head, rest) = image.split_at_checked(CHECKSUM_OFFSET).unwrap_or((image, &[]));
     let mut digest = CRC.digest();
     digest.update(head);
     digest.update(&[0; 4]);
@@ -124,11 +122,7 @@ impl<'m> Image<'m> {
         let image = Self::parse_frame(bytes)?;
         let computed = checksum(image.bytes);
         let stated = image.header.checksum;
-        if computed == stated {
-            Ok(image)
-        } else {
-            Err(ImageError::Checksum { stated, computed })
-        }
+        if computed == stated { Ok(image) } else { Err(ImageError::Checksum { stated, computed }) }
     }
 
     /// As [`parse`](Self::parse), without the pass over all bytes for the checksum.
@@ -147,14 +141,9 @@ impl<'m> Image<'m> {
             return Err(ImageError::NotAnImage);
         }
         if header.major != VERSION_MAJOR {
-            return Err(ImageError::Version {
-                major: header.major,
-                minor: header.minor,
-            });
+            return Err(ImageError::Version { major: header.major, minor: header.minor });
         }
-        let bytes = bytes
-            .get(..header.total_len as usize)
-            .ok_or(truncated(header.total_len))?;
+        let bytes = bytes.get(..header.total_len as usize).ok_or(truncated(header.total_len))?;
         if bytes.as_ptr().addr() % ALIGNMENT != 0 {
             return Err(ImageError::Misaligned);
         }
@@ -188,9 +177,7 @@ impl<'m> Image<'m> {
             return &[];
         };
         let start = range.offset as usize;
-        self.bytes
-            .get(start..start.saturating_add(range.len_bytes as usize))
-            .unwrap_or(&[])
+        self.bytes.get(start..start.saturating_add(range.len_bytes as usize)).unwrap_or(&[])
     }
 
     /// Number of records of a table section.
@@ -334,12 +321,7 @@ pub const fn preview(bytes: &[u8]) -> Result<Preview, ImageError> {
 
 /// The little-endian number at `offset`, which must leave room for it.
 const fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    u32::from_le_bytes([
-        bytes[offset],
-        bytes[offset + 1],
-        bytes[offset + 2],
-        bytes[offset + 3],
-    ])
+    u32::from_le_bytes([bytes[offset], bytes[offset + 1], bytes[offset + 2], bytes[offset + 3]])
 }
 
 #[cfg(test)]
@@ -357,36 +339,15 @@ mod tests {
             op_set: 0x1122_3344_5566_7788,
             arena_len: 0x0506_0708,
             flags: u32::MAX,
-            sections: [SectionRange {
-                offset: u32::MAX,
-                len_bytes: u32::MAX,
-            }; 9],
+            sections: [SectionRange { offset: u32::MAX, len_bytes: u32::MAX }; 9],
         };
         let mut bytes = [0; Header::LEN];
         header.write(&mut bytes).unwrap();
-        let Header {
-            total_len,
-            op_set,
-            arena_len,
-            ..
-        } = header;
-        assert_eq!(
-            preview(&bytes),
-            Ok(Preview {
-                total_len,
-                op_set,
-                arena_len
-            })
-        );
-        assert!(matches!(
-            preview(&bytes[1..]),
-            Err(ImageError::Truncated { .. })
-        ));
+        let Header { total_len, op_set, arena_len, .. } = header;
+        assert_eq!(preview(&bytes), Ok(Preview { total_len, op_set, arena_len }));
+        assert!(matches!(preview(&bytes[1..]), Err(ImageError::Truncated { .. })));
         bytes[4] = 7;
-        assert_eq!(
-            preview(&bytes),
-            Err(ImageError::Version { major: 7, minor: 9 })
-        );
+        assert_eq!(preview(&bytes), Err(ImageError::Version { major: 7, minor: 9 }));
         bytes[0] = 0;
         assert_eq!(preview(&bytes), Err(ImageError::NotAnImage));
     }

@@ -528,12 +528,12 @@ pub mod paired {
 ///
 /// ```text
 /// weights := channel*
-/// channel := bias:i32 multiplier:i32 column*        // `kernel_w` of them
-/// column  := w:i8 …                                 // `kernel_h` of them, zeros up to a word
+/// channel := bias:i32 multiplier:i32 column*   // `kernel_w` of them
+/// column  := w:i8 … 0 …                        // `kernel_h` weights, then 1 to 4 zeros up to a word
 /// ```
 ///
 /// `in_c == out_c == groups` and there are at least [`CHANNELS`](planar::CHANNELS) of them, which
-/// the kernel takes at a time; `dilation_h == 1`. `bias` and `multipliers` of the record are not
+/// the kernel unpacks at a time; `dilation_h` is 1. `bias` and `multipliers` of the record are not
 /// used, `shift` is 0.
 pub mod planar {
     /// Channels which the kernel unpacks at a time.
@@ -541,9 +541,14 @@ pub mod planar {
     /// Words of a channel besides the weights.
     pub const CONSTANT_WORDS: usize = 2;
 
+    /// Words of one column.
+    pub const fn column_words(kernel_h: usize) -> usize {
+        kernel_h / 4 + 1
+    }
+
     /// Words of one channel; `None` if they overflow.
     pub const fn channel_words(kernel_h: usize, kernel_w: usize) -> Option<usize> {
-        match kernel_h.div_ceil(4).checked_mul(kernel_w) {
+        match column_words(kernel_h).checked_mul(kernel_w) {
             Some(words) => words.checked_add(CONSTANT_WORDS),
             None => None,
         }

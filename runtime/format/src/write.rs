@@ -47,15 +47,7 @@ impl ImageBuilder {
         self.op_set |= OpSet::EMPTY.with(opcode).bits();
         let at = self.sections[Section::Params as usize].len() as u32;
         self.push(Section::Params, params);
-        self.push(
-            Section::Ops,
-            OpEntry {
-                opcode: opcode as u8,
-                flags: 0,
-                rows,
-                params: at,
-            },
-        ) as u16
+        self.push(Section::Ops, OpEntry { opcode: opcode as u8, flags: 0, rows, params: at }) as u16
     }
 
     /// Appends a step to the schedule.
@@ -102,10 +94,7 @@ impl ImageBuilder {
     pub fn build(&self) -> Vec<u8> {
         let mut image = vec![0; Header::LEN.next_multiple_of(ALIGNMENT)];
         let sections = self.sections.each_ref().map(|bytes| {
-            let range = SectionRange {
-                offset: image.len() as u32,
-                len_bytes: bytes.len() as u32,
-            };
+            let range = SectionRange { offset: image.len() as u32, len_bytes: bytes.len() as u32 };
             image.extend_from_slice(bytes);
             image.resize(image.len().next_multiple_of(ALIGNMENT), 0);
             range
@@ -146,9 +135,7 @@ pub fn reseal(image: &mut [u8]) {
 
 /// Writes a record into a buffer that was sized for it.
 fn put<R: Record>(record: &R, bytes: &mut [u8]) {
-    record
-        .write(bytes)
-        .expect("the buffer was sized for the record");
+    record.write(bytes).expect("the buffer was sized for the record");
 }
 
 #[cfg(test)]
@@ -173,20 +160,8 @@ mod tests {
             place: Place::Arena as u8,
             ring_rows: 0,
         });
-        let op = builder.op(
-            Opcode::Fill,
-            1,
-            Fill {
-                output: tensor,
-                value: 7,
-                reserved: 0,
-            },
-        );
-        builder.step(Step {
-            op,
-            first_row: 0,
-            rows: 1,
-        });
+        let op = builder.op(Opcode::Fill, 1, Fill { output: tensor, value: 7, reserved: 0 });
+        builder.step(Step { op, first_row: 0, rows: 1 });
         builder.arena_len(16);
         assert_eq!(builder.data(&[1i32, 2]), 0);
         assert_eq!(builder.data(&[3u8]), 8);
@@ -208,14 +183,7 @@ mod tests {
         assert_eq!(image.opcode(0), Some(Opcode::Fill));
         let fill: Fill = image.params(&image.op(0).unwrap()).unwrap();
         assert_eq!(fill.value, 7);
-        assert_eq!(
-            image.step(0),
-            Some(Step {
-                op: 0,
-                first_row: 0,
-                rows: 1
-            })
-        );
+        assert_eq!(image.step(0), Some(Step { op: 0, first_row: 0, rows: 1 }));
         assert_eq!(image.data::<i32>(0, 2), Some(&[1, 2][..]));
         assert_eq!(image.data::<i32>(4, 2), None, "leaves the section");
         assert_eq!(image.data::<i32>(2, 1), None, "misaligned");
@@ -237,10 +205,7 @@ mod tests {
         let (bytes, len) = sample();
         for short in 0..len {
             assert!(
-                matches!(
-                    Image::parse(&bytes.0[..short]),
-                    Err(ImageError::Truncated { .. })
-                ),
+                matches!(Image::parse(&bytes.0[..short]), Err(ImageError::Truncated { .. })),
                 "{short} bytes"
             );
         }
@@ -262,18 +227,9 @@ mod tests {
         let (bytes, len) = sample();
         for index in 0..Section::ALL.len() {
             for range in [
-                SectionRange {
-                    offset: 0,
-                    len_bytes: 1,
-                },
-                SectionRange {
-                    offset: u32::MAX - 15,
-                    len_bytes: 32,
-                },
-                SectionRange {
-                    offset: 8 + len as u32,
-                    len_bytes: 0,
-                },
+                SectionRange { offset: 0, len_bytes: 1 },
+                SectionRange { offset: u32::MAX - 15, len_bytes: 32 },
+                SectionRange { offset: 8 + len as u32, len_bytes: 0 },
             ] {
                 let mut damaged = bytes.clone();
                 let mut header = Header::read(&damaged.0).unwrap();
@@ -293,9 +249,6 @@ mod tests {
         let (bytes, len) = sample();
         let mut shifted = Aligned([0; 512]);
         shifted.0[4..4 + len].copy_from_slice(&bytes.0[..len]);
-        assert_eq!(
-            Image::parse(&shifted.0[4..4 + len]).unwrap_err(),
-            ImageError::Misaligned
-        );
+        assert_eq!(Image::parse(&shifted.0[4..4 + len]).unwrap_err(), ImageError::Misaligned);
     }
 }

@@ -152,13 +152,16 @@ impl<'g> Lowering<'g> {
         let scratch = self.add_scratch(node, scratch_len)?;
         params.scratch = scratch.0;
         params.weights = self.program.image.data(&packed);
-        params.bias = self.program.image.data(&integers.bias);
-        params.multipliers = self.program.image.data(&integers.requant.multipliers);
+        let carried = matches!(opcode, Opcode::ConvPaired | Opcode::DepthwisePlanar);
+        if !carried {
+            params.bias = self.program.image.data(&integers.bias);
+            params.multipliers = self.program.image.data(&integers.requant.multipliers);
+        }
         let outputs = u64::from(window.out_h) * u64::from(window.out_w) * u64::from(window.out_c);
         let emitted = Emitted {
             scratch: Some(scratch),
             macs: outputs * integers.taps as u64,
-            weight_bytes: packed.len() + 8 * integers.bias.len(),
+            weight_bytes: packed.len() + if carried { 0 } else { 8 * integers.bias.len() },
             ..Emitted::new(Params::Conv(params), vec![input], output)
         };
         self.emit(node, opcode, window.out_h.into(), emitted)
@@ -177,9 +180,14 @@ impl<'g> Lowering<'g> {
         } else {
             self.target.convolutions()
         };
+        let constants = layout::Constants {
+            weights: &integers.weights,
+            bias: &integers.bias,
+            multipliers: &integers.requant.multipliers,
+        };
         let packed = kernels
             .iter()
-            .find_map(|&opcode| Some((opcode, layout::pack(opcode, params, &integers.weights)?)));
+            .find_map(|&opcode| Some((opcode, layout::pack(opcode, params, constants)?)));
         packed.ok_or_else(|| too_large(node))
     }
 }

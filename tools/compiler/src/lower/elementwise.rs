@@ -3,7 +3,7 @@
 use fixie_format::{Opcode, op};
 
 use super::layout::Layout;
-use super::program::Params;
+use super::program::{Overlap, Params};
 use super::{Emitted, LowerError, Lowering, Value};
 use crate::ir::{Constant, Node, Quant, Unary};
 use crate::quantize::requant;
@@ -25,7 +25,7 @@ impl Lowering<'_> {
             table: self.program.image.data(&table),
         };
         let emitted = Emitted {
-            in_place: Some(value.buffer),
+            overlap: Some(Overlap::InPlace(value.buffer)),
             ..Emitted::new(Params::Lut(params), vec![value.buffer], output)
         };
         self.emit(node, Opcode::Lut, 1, emitted)
@@ -78,7 +78,7 @@ impl Lowering<'_> {
             reserved: 0,
         };
         let emitted = Emitted {
-            in_place: Some(value.buffer),
+            overlap: Some(Overlap::InPlace(value.buffer)),
             weight_bytes: 4 * channels,
             ..Emitted::new(Params::PRelu(params), vec![value.buffer], output)
         };
@@ -153,7 +153,7 @@ impl Lowering<'_> {
             reserved2: 0,
         });
         let emitted = Emitted {
-            in_place: self.binary_in_place(node, [&a, &b], &layout),
+            overlap: self.binary_in_place([&a, &b], &layout).map(Overlap::InPlace),
             ..Emitted::new(Params::Binary(params), vec![a.buffer, b.buffer], output)
         };
         self.emit(node, opcode, 1, emitted)
@@ -174,7 +174,6 @@ impl Lowering<'_> {
     /// while the other is somewhere else altogether.
     fn binary_in_place(
         &self,
-        node: &Node,
         [a, b]: [&Value; 2],
         layout: &Layout,
     ) -> Option<super::BufferId> {
@@ -182,7 +181,7 @@ impl Lowering<'_> {
             value.layout.same_memory(layout)
                 && self.program.buffers[value.buffer.0 as usize].data.is_none()
         };
-        if node.inputs[0] == node.inputs[1] {
+        if a.buffer == b.buffer {
             return None;
         }
         [a, b].into_iter().find(|value| fits(value)).map(|value| value.buffer)

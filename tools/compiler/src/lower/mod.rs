@@ -25,7 +25,7 @@ pub use error::LowerError;
 use fixie_format::table::Dtype;
 use fixie_format::{Opcode, op};
 pub use layout::Layout;
-use program::{Buffer, BufferId, Params, Program, ProgramOp};
+use program::{Buffer, BufferId, Overlap, Params, Program, ProgramOp};
 
 use crate::ir::{Constant, Graph, Node, Op, Quant, TensorId};
 use crate::target::Target;
@@ -212,7 +212,9 @@ impl Lowering<'_> {
             params: emitted.params,
             writes: emitted.writes,
             scratch: emitted.scratch,
-            in_place: emitted.in_place.filter(|id| is_memory(id)),
+            overlap: emitted.overlap.filter(|overlap| match overlap {
+                Overlap::InPlace(input) | Overlap::Trailing { input, .. } => is_memory(input),
+            }),
             macs: emitted.macs,
             weight_bytes: emitted.weight_bytes,
             output: node.output,
@@ -228,7 +230,7 @@ struct Emitted {
     reads: Vec<BufferId>,
     writes: BufferId,
     scratch: Option<BufferId>,
-    in_place: Option<BufferId>,
+    overlap: Option<Overlap>,
     macs: u64,
     weight_bytes: usize,
 }
@@ -236,7 +238,7 @@ struct Emitted {
 impl Emitted {
     /// An operator without weights, scratch or in-place execution.
     fn new(params: Params, reads: Vec<BufferId>, writes: BufferId) -> Self {
-        Self { params, reads, writes, scratch: None, in_place: None, macs: 0, weight_bytes: 0 }
+        Self { params, reads, writes, scratch: None, overlap: None, macs: 0, weight_bytes: 0 }
     }
 }
 

@@ -74,6 +74,20 @@ impl Params {
     }
 }
 
+/// How an operator's output may lie over one of its inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlap {
+    /// On the very same bytes.
+    InPlace(BufferId),
+    /// Anywhere that starts at least `lead` bytes before the input.
+    Trailing {
+        /// The input.
+        input: BufferId,
+        /// Bytes.
+        lead: usize,
+    },
+}
+
 /// One operator of the image.
 #[derive(Clone, Debug)]
 pub struct ProgramOp {
@@ -93,8 +107,8 @@ pub struct ProgramOp {
     pub writes: BufferId,
     /// Its scratch memory.
     pub scratch: Option<BufferId>,
-    /// An input over which the output may lie.
-    pub in_place: Option<BufferId>,
+    /// How the output may lie over an input.
+    pub overlap: Option<Overlap>,
     /// Multiply-accumulates.
     pub macs: u64,
     /// Bytes of weights and per-channel constants.

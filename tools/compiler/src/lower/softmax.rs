@@ -3,7 +3,7 @@
 use fixie_format::{Opcode, op};
 
 use super::layout::Layout;
-use super::program::Params;
+use super::program::{Overlap, Params};
 use super::{Emitted, LowerError, Lowering};
 use crate::ir::Node;
 
@@ -38,7 +38,7 @@ impl Lowering<'_> {
             reserved: [0; 3],
         };
         let emitted = Emitted {
-            in_place: Some(value.buffer),
+            overlap: Some(Overlap::InPlace(value.buffer)),
             ..Emitted::new(Params::Softmax(params), vec![value.buffer], output)
         };
         self.emit(node, Opcode::Softmax, 1, emitted)

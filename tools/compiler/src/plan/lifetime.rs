@@ -1,8 +1,8 @@
 //! When each buffer is alive, and which buffers are one and the same memory.
 
 use super::BUFFER_ALIGNMENT;
-use super::place::Block;
-use crate::lower::program::{BufferId, Program};
+use super::place::{Block, Trail};
+use crate::lower::program::{BufferId, Overlap, Program};
 
 /// A span of memory that one buffer, or a chain of buffers updated in place, occupies.
 #[derive(Clone, Debug)]
@@ -62,6 +62,22 @@ pub fn lifetimes(program: &Program) -> Vec<Lifetime> {
     lifetimes
 }
 
+/// Which lifetimes may overlap in memory although they meet in time: an operator's output may
+/// trail the input that dies there.
+pub fn trails(program: &Program, lifetimes: &[Lifetime]) -> Vec<Trail> {
+    let holder = |buffer: BufferId| lifetimes.iter().position(|l| l.buffers.contains(&buffer));
+    let mut trails = Vec::new();
+    for (at, op) in program.ops.iter().enumerate() {
+        let Some(Overlap::Trailing { input, lead }) = op.overlap else { continue };
+        let (Some(input), Some(output)) = (holder(input), holder(op.writes)) else { continue };
+        let meets_only_here = lifetimes[input].last == at && lifetimes[output].first == at;
+        if meets_only_here && input != output {
+            trails.push(Trail { input, output, lead: lead.next_multiple_of(BUFFER_ALIGNMENT) });
+        }
+    }
+    trails
+}
+
 /// First and last operator during which each buffer is alive; `None` for constants.
 fn spans(program: &Program) -> Vec<Option<(usize, usize)>> {
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
@@ -97,7 +113,7 @@ fn overwritten(
 ) -> Option<BufferId> {
     let (first, _) = spans[buffer.0 as usize]?;
     let op = program.ops.get(first).filter(|op| op.writes == buffer)?;
-    let input = op.in_place?;
+    let Some(Overlap::InPlace(input)) = op.overlap else { return None };
     let (_, last) = spans[input.0 as usize]?;
     let len = |id: BufferId| program.buffers[id.0 as usize].len_bytes;
     let others = op.reads.iter().filter(|&&read| read == input).count();

@@ -7,7 +7,7 @@
 mod lifetime;
 mod place;
 
-use lifetime::{Lifetime, lifetimes};
+use lifetime::{Lifetime, lifetimes, trails};
 use serde::{Deserialize, Serialize};
 
 use crate::lower::program::Program;
@@ -47,7 +47,8 @@ pub struct PlanEntry {
 pub fn plan(program: &Program) -> Plan {
     let lifetimes = lifetimes(program);
     let blocks: Vec<place::Block> = lifetimes.iter().map(Lifetime::block).collect();
-    let block_offsets = place::place(&blocks);
+    let trails = trails(program, &lifetimes);
+    let block_offsets = place::place(&blocks, &trails);
     let mut offsets = vec![0; program.buffers.len()];
     for (lifetime, &offset) in lifetimes.iter().zip(&block_offsets) {
         lifetime.buffers.iter().for_each(|buffer| offsets[buffer.0 as usize] = offset);
@@ -68,7 +69,7 @@ pub fn plan(program: &Program) -> Plan {
         offsets,
         arena_len: place::peak(&blocks, &block_offsets)
             .next_multiple_of(fixie_format::ALIGNMENT),
-        floor_len: place::floor(&blocks),
+        floor_len: place::floor(&blocks, &trails),
         entries,
     }
 }
