@@ -5,7 +5,7 @@
 use fixie_format::Opcode;
 use fixie_format::op;
 
-use crate::ops::{conv, conv_paired};
+use crate::ops::{conv, conv_paired, depthwise_planar};
 
 /// Bytes of scratch memory that a convolution by `opcode` needs; `None` if they overflow, or if
 /// `opcode` is no convolution.
@@ -14,6 +14,7 @@ pub fn scratch_len(params: &op::Conv, opcode: Opcode) -> Option<usize> {
         Opcode::Conv => conv::scratch_len(params),
         Opcode::ConvPaired => conv_paired::scratch_len(params),
         Opcode::Depthwise => Some(0),
+        Opcode::DepthwisePlanar => depthwise_planar::scratch_len(params),
         _ => None,
     }
 }
@@ -27,10 +28,10 @@ mod pack {
     use std::vec::Vec;
 
     use fixie_format::Opcode;
-    use fixie_format::op::{self, paired};
+    use fixie_format::op::{self, paired, planar};
 
-    use crate::ops::conv_paired;
     use crate::ops::patch::Shape;
+    use crate::ops::{conv_paired, depthwise_planar};
 
     /// The constants of a convolution, as the format's `Conv` orders them.
     #[derive(Clone, Copy, Debug)]
@@ -58,6 +59,8 @@ mod pack {
         match opcode {
             Opcode::Conv => Some(bytemuck::cast_slice(constants.weights).to_vec()),
             Opcode::ConvPaired => paired_stream(params, &shape, constants),
+            Opcode::Depthwise => depthwise_order(params, &shape, constants.weights),
+            Opcode::DepthwisePlanar => planar_stream(params, constants),
             _ => None,
         }
     }
@@ -115,6 +118,33 @@ mod pack {
         }
         words.extend([first.multiplier, second.multiplier]);
         Some(())
+    }
+
+    /// `[kernel_h][kernel_w][out_c]`.
+    fn depthwise_order(params: &op::Conv, shape: &Shape, weights: &[i8]) -> Option<Vec<u8>> {
+        (params.groups == params.window.in_c).then_some(())?;
+        let tap = |k: usize| weights.iter().skip(k).step_by(shape.taps);
+        Some((0..shape.taps).flat_map(tap).map(|&w| w as u8).collect())
+    }
+
+    /// The stream of [`planar`].
+    fn planar_stream(params: &op::Conv, constants: Constants<'_>) -> Option<Vec<u8>> {
+        depthwise_planar::takes(params).then_some(())?;
+        let (rows, columns) = (params.window.kernel_h.into(), params.window.kernel_w.into());
+        let padding = vec![0; planar::column_words(rows) * 4 - rows];
+        let mut bytes = Vec::new();
+        let kernels = constants.weights.chunks_exact(rows * columns);
+        let numbers = constants.bias.iter().zip(constants.multipliers);
+        for (kernel, (bias, multiplier)) in kernels.zip(numbers) {
+            bytes.extend(bias.to_le_bytes());
+            bytes.extend(multiplier.to_le_bytes());
+            for column in 0..columns {
+                let weights = kernel.iter().skip(column).step_by(columns);
+                bytes.extend(weights.map(|&w| w as u8));
+                bytes.extend(&padding);
+            }
+        }
+        Some(bytes)
     }
 
     /// Two lanes, the first in the lower half.

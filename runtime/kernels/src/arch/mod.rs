@@ -8,6 +8,7 @@
 #[cfg(fixie_dsp)]
 mod dsp;
 mod paired;
+pub mod planar;
 mod scalar;
 pub mod view;
 
@@ -56,6 +57,24 @@ pub trait Isa {
     /// All channels of one pixel, from the bytes of its patch.
     fn paired_pixel(pairs: &Pairs<'_>, patch: view::Src<'_>, out: Dst<'_>) -> Option<()> {
         scalar::paired_pixel(pairs, patch, out)
+    }
+
+    /// Copies pixels of two rows to row pair `row_pair` of four planes, from `column` on.
+    fn planar_expand(
+        lines: &planar::Lines<'_>,
+        planes: &mut planar::Planes<'_>,
+        row_pair: usize,
+        column: usize,
+    ) -> Option<()> {
+        scalar::planar_expand(lines, planes, row_pair, column)
+    }
+
+    /// All outputs of one channel whose plane is complete. `table` has
+    /// [`table_words`](planar::Window::table_words) words of working memory, which hold from one
+    /// channel of a window to the next what does not change if `fresh` is false.
+    fn planar_channel(channel: &planar::Channel<'_>, table: &mut [u32], fresh: bool) -> Option<()> {
+        let _ = (table, fresh);
+        scalar::planar_channel(channel)
     }
 }
 

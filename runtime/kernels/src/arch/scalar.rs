@@ -2,7 +2,9 @@
 //! without a variant of their own run. The loops are shaped so that a compiler vectorises them.
 
 use fixie_format::op::paired::TAP_ORDER;
+use fixie_format::op::planar;
 
+use crate::arch::planar::{Channel, Lines, Planes};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, PATCH_WORDS, Pairs, Runs};
 use crate::requantize::Requantizer;
@@ -120,4 +122,76 @@ fn store(
         out.set(at.checked_add(n)?, value)?;
     }
     Some(())
+}
+
+/// See [`Isa::planar_expand`]. The lanes of each plane lie in the order `[row][column]`.
+pub fn planar_expand(
+    lines: &Lines<'_>,
+    planes: &mut Planes<'_>,
+    row_pair: usize,
+    column: usize,
+) -> Option<()> {
+    planes.place(row_pair, column, lines.count())?;
+    let (columns, plane_words) = (planes.columns(), planes.plane_words());
+    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(planes.words());
+    for (half, (row, step)) in lines.rows().into_iter().zip(lines.steps()).enumerate() {
+        let y = row_pair.checked_mul(2)?.checked_add(half)?;
+        let start = y.checked_mul(columns)?.checked_add(column)?;
+        for (channel, plane) in lanes.chunks_exact_mut(plane_words.checked_mul(2)?).enumerate() {
+            let lanes = plane.get_mut(start..)?.iter_mut().take(lines.count());
+            for (x, lane) in lanes.enumerate() {
+                *lane = row.get(x.wrapping_mul(step).wrapping_add(channel))?.into();
+            }
+        }
+    }
+    Some(())
+}
+
+/// Outputs of a row that are computed at a time, so that their taps are neighbours.
+const BLOCK: usize = 8;
+
+/// See [`Isa::planar_channel`].
+pub fn planar_channel(channel: &Channel<'_>) -> Option<()> {
+    let (bias, rest) = channel.stream().split_first()?;
+    let (multiplier, weights) = rest.split_first()?;
+    let weights: &[i8] = bytemuck::must_cast_slice(weights);
+    let requantizer = Requantizer { shift: 0, zero: channel.zero(), min: i8::MIN, max: i8::MAX };
+    let outputs = channel.outputs();
+    for y in 0..outputs.rows() {
+        for x in (0..outputs.columns()).step_by(BLOCK) {
+            let sums = planar_sums(channel, weights, *bias as i32, y, x)?;
+            let row = y.checked_mul(outputs.row_step())?;
+            for (x, sum) in (x..outputs.columns()).zip(sums) {
+                let at = row.checked_add(x.checked_mul(outputs.column_step())?)?;
+                outputs.out().set(at, requantizer.apply(sum, *multiplier as i32))?;
+            }
+        }
+    }
+    Some(())
+}
+
+/// The sums of `BLOCK` outputs of row `y` from column `x` on; those beyond the plane are wrong.
+fn planar_sums(
+    channel: &Channel<'_>,
+    weights: &[i8],
+    bias: i32,
+    y: usize,
+    x: usize,
+) -> Option<[i32; BLOCK]> {
+    let window = channel.window();
+    let lanes: &[i16] = bytemuck::must_cast_slice(channel.plane());
+    let mut sums = [bias; BLOCK];
+    let column_len = planar::column_words(window.kernel_h).wrapping_mul(4);
+    for (j, column) in weights.chunks_exact(column_len).enumerate() {
+        for (i, &weight) in column.iter().take(window.kernel_h).enumerate() {
+            let row = y.wrapping_mul(window.stride_h).wrapping_add(i);
+            let first =
+                x.wrapping_mul(window.stride_w).wrapping_add(j.wrapping_mul(window.dilation_w));
+            let seen = lanes.get(row.wrapping_mul(window.columns).wrapping_add(first)..)?;
+            for (sum, &lane) in sums.iter_mut().zip(seen.iter().step_by(window.stride_w)) {
+                *sum = i32::from(weight).wrapping_mul(lane.into()).wrapping_add(*sum);
+            }
+        }
+    }
+    Some(sums)
 }

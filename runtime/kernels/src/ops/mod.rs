@@ -8,6 +8,8 @@ pub(crate) mod conv_paired;
 #[cfg(test)]
 mod conv_testing;
 mod copy;
+mod depthwise;
+pub(crate) mod depthwise_planar;
 mod fill;
 mod lut;
 mod max_pool;
@@ -25,6 +27,8 @@ pub use binary::{Add, Mul};
 pub use conv::Conv;
 pub use conv_paired::ConvPaired;
 pub use copy::Copy;
+pub use depthwise::Depthwise;
+pub use depthwise_planar::DepthwisePlanar;
 pub use fill::Fill;
 pub use lut::Lut;
 pub use max_pool::MaxPool;

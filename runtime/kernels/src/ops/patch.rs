@@ -2,6 +2,7 @@
 
 use fixie_format::op;
 
+use crate::arch::view::Src;
 use crate::memory::SrcRows;
 
 /// The extents of a convolution, in elements.
@@ -81,6 +82,20 @@ impl Patches<'_> {
             self.copy_row(y, x, i, run)?;
         }
         Some(())
+    }
+
+    /// The input pixel, all channels, that tap `(i, j)` of the output pixel at `(y, x)` sees; `None`
+    /// where that is padding.
+    #[inline(always)]
+    pub fn pixel(&self, y: usize, x: usize, i: usize, j: usize) -> Option<Src<'_>> {
+        let step = |index: usize, dilation: u16| (index as i32).wrapping_mul(dilation.into());
+        let row = self.top(y).wrapping_add(step(i, self.window.dilation_h));
+        let column = self.left(x).wrapping_add(step(j, self.window.dilation_w));
+        let inside = (0..i32::from(self.window.in_h)).contains(&row)
+            && (0..i32::from(self.window.in_w)).contains(&column);
+        inside.then_some(())?;
+        let in_c = usize::from(self.window.in_c);
+        self.input.row(row as usize)?.slice((column as usize).checked_mul(in_c)?, in_c)
     }
 
     /// Gathers kernel row `i` of the output pixel at `(y, x)`: `[kernel_w][channels]`.

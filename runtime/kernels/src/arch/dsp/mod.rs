@@ -5,7 +5,9 @@
 //! must be 0, which it is after reset.
 
 mod conv;
+mod depthwise;
 
+use crate::arch::planar::{Channel, Lines, Planes};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Pairs, Runs};
 
@@ -23,5 +25,18 @@ impl Isa for Dsp {
 
     fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
         conv::pixel(pairs, patch, out)
+    }
+
+    fn planar_expand(
+        lines: &Lines<'_>,
+        planes: &mut Planes<'_>,
+        row_pair: usize,
+        column: usize,
+    ) -> Option<()> {
+        depthwise::expand(lines, planes, row_pair, column)
+    }
+
+    fn planar_channel(channel: &Channel<'_>, table: &mut [u32], fresh: bool) -> Option<()> {
+        depthwise::channel(channel, table, fresh)
     }
 }

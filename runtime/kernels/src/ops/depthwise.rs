@@ -1,0 +1,171 @@
+//! `Depthwise`: every output channel sees one input channel; for every core.
+//!
+//! ```text
+//! for every output pixel, for every few output channels:
+//!     sums = bias
+//!     for every tap: sums += weights of the tap · channels of the pixel that it sees
+//!     requantise, store
+//! ```
+
+use core::ops::Range;
+
+use fixie_format::Image;
+use fixie_format::op;
+
+use crate::arch::view::{Dst, Src};
+use crate::memory::Memory;
+use crate::ops::Operator;
+use crate::ops::conv::{check_conv, patches};
+use crate::ops::patch::{Patches, Shape};
+use crate::requantize::Requantizer;
+use crate::rule::{Rule, check_data, check_that};
+
+/// Channels whose sums are kept at a time.
+const BLOCK: usize = 8;
+
+/// [`Opcode::Depthwise`](fixie_format::Opcode::Depthwise).
+pub struct Depthwise;
+
+impl Operator for Depthwise {
+    type Params = op::Conv;
+
+    fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
+        let shape = check_conv(params, rows, image)?;
+        check_that(params.groups == params.window.in_c, "groups")?;
+        let out_c = usize::from(params.window.out_c);
+        check_data::<i8>(image, params.weights, out_c.checked_mul(shape.taps))?;
+        check_data::<i32>(image, params.bias, Some(out_c))?;
+        check_data::<i32>(image, params.multipliers, Some(out_c))
+    }
+
+    fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+        let shape = Shape::new(params)?;
+        let tensors = memory.tensors();
+        let out_c = usize::from(params.window.out_c);
+        let row_bytes = usize::from(params.window.out_w).checked_mul(out_c)?;
+        let output = tensors.dst_rows(params.output, row_bytes)?;
+        let kernel = Kernel {
+            patches: Patches {
+                channels: params.window.in_c.into(),
+                ..patches(params, 0, &shape, tensors)?
+            },
+            // As many output channels as a group has see the same input channel.
+            multiplier: shape.group_out,
+            weights: tensors.data(params.weights, out_c.checked_mul(shape.taps)?)?,
+            bias: tensors.data(params.bias, out_c)?,
+            multipliers: tensors.data(params.multipliers, out_c)?,
+            requantizer: Requantizer {
+                shift: params.shift,
+                zero: params.out_zero,
+                min: params.act_min,
+                max: params.act_max,
+            },
+        };
+        for y in rows {
+            let row = output.row(y)?;
+            for x in 0..usize::from(params.window.out_w) {
+                kernel.pixel(y, x, row.slice(x.checked_mul(out_c)?, out_c)?)?;
+            }
+        }
+        Some(())
+    }
+}
+
+/// A depthwise convolution.
+struct Kernel<'a> {
+    patches: Patches<'a>,
+    /// Output channels per input channel.
+    multiplier: usize,
+    /// `[kernel_h][kernel_w][out_c]`.
+    weights: &'a [i8],
+    bias: &'a [i32],
+    multipliers: &'a [i32],
+    requantizer: Requantizer,
+}
+
+impl Kernel<'_> {
+    /// All channels of the output pixel at `(y, x)`.
+    fn pixel(&self, y: usize, x: usize, out: Dst<'_>) -> Option<()> {
+        let mut first = 0;
+        let (blocks, rest) = out.cells().as_chunks::<BLOCK>();
+        for _ in blocks {
+            self.channels::<BLOCK>(y, x, first, out)?;
+            first = first.checked_add(BLOCK)?;
+        }
+        for _ in rest {
+            self.channels::<1>(y, x, first, out)?;
+            first = first.checked_add(1)?;
+        }
+        Some(())
+    }
+
+    /// `N` channels from `first` on of the output pixel at `(y, x)`.
+    fn channels<const N: usize>(
+        &self,
+        y: usize,
+        x: usize,
+        first: usize,
+        out: Dst<'_>,
+    ) -> Option<()> {
+        let mut sums: [i32; N] = *self.bias.get(first..)?.first_chunk()?;
+        let mut weights = self.weights.chunks_exact(self.bias.len().max(1));
+        for i in 0..usize::from(self.patches.window.kernel_h) {
+            for j in 0..usize::from(self.patches.window.kernel_w) {
+                let weights: &[i8; N] = weights.next()?.get(first..)?.first_chunk()?;
+                self.add(self.patches.pixel(y, x, i, j), weights, first, &mut sums)?;
+            }
+        }
+        let multipliers: &[i32; N] = self.multipliers.get(first..)?.first_chunk()?;
+        let out = out.slice(first, N)?;
+        for ((cell, sum), &multiplier) in out.cells().iter().zip(sums).zip(multipliers) {
+            cell.set(self.requantizer.apply(sum, multiplier));
+        }
+        Some(())
+    }
+
+    /// Adds what one tap contributes to `N` channels from `first` on.
+    #[inline(always)]
+    fn add<const N: usize>(
+        &self,
+        pixel: Option<Src<'_>>,
+        weights: &[i8; N],
+        first: usize,
+        sums: &mut [i32; N],
+    ) -> Option<()> {
+        let mut seen = [i32::from(self.patches.pad_value); N];
+        if let Some(pixel) = pixel {
+            if self.multiplier == 1 {
+                for (seen, value) in seen.iter_mut().zip(pixel.slice(first, N)?.iter()) {
+                    *seen = value.into();
+                }
+            } else {
+                for (n, seen) in (first..).zip(&mut seen) {
+                    *seen = pixel.get(n.checked_div(self.multiplier)?)?.into();
+                }
+            }
+        }
+        for ((sum, seen), &weight) in sums.iter_mut().zip(seen).zip(weights) {
+            *sum = i32::from(weight).wrapping_mul(seen).wrapping_add(*sum);
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fixie_format::Opcode;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ops::conv_testing::{Layer, Traits, traits};
+    use crate::testing::windows;
+
+    proptest! {
+        #[test]
+        fn it_is_the_definition(window in windows(), multiplier in 1u16..4, traits in traits()) {
+            let window = op::Window { out_c: window.in_c * multiplier, ..window };
+            let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
+            prop_assert_eq!(layer.run::<Depthwise>(Opcode::Depthwise), Some(layer.expected()));
+        }
+    }
+}
