@@ -12,9 +12,10 @@ use super::Range;
 use super::histogram::{Bin, Histogram};
 
 /// How the range of an activation is chosen from its observed values.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Calibrator {
     /// From the smallest to the largest value.
+    #[default]
     MinMax,
     /// Without the outermost values: `percentile` of 100 remain, the rest is cut off evenly at
     /// both ends.

@@ -1,8 +1,8 @@
 //! `Relu` and `Clip` become the clamp of the node that computes their input.
 
 use super::Pass;
-use super::rewrite::{absorb, compose_clamps, source};
-use crate::ir::{Graph, Op};
+use super::rewrite::{Source, absorb, compose_clamps, source};
+use crate::ir::{Graph, Op, Quant, TensorId};
 
 pub(super) const PASS: Pass = Pass { name: "fuse_activation", rewrite };
 
@@ -17,16 +17,27 @@ fn rewrite(graph: &mut Graph, index: usize) -> bool {
     let bounds = node.clamp.map_or(bounds, |clamp| compose_clamps(Some(bounds), clamp));
     // A clamp keeps to the grid: a rounding in between may be there if it is the same.
     let quant = graph.tensor(node.output).quant.as_ref();
-    let Some(source) = source(graph, node.inputs[0], None, quant) else {
+    let Some(source) = clamp_source(graph, node.inputs[0], quant) else {
         return false;
     };
     let producer = &mut graph.nodes[source.node];
-    if !takes_clamp(&producer.op) {
-        return false;
-    }
     producer.clamp = Some(compose_clamps(producer.clamp, bounds));
     absorb(graph, index, &source);
     true
+}
+
+/// The node that can take a clamp of `id`. The clamp of a maximum is the maximum of clamped values,
+/// which need a narrower range: it goes on to what the pool reads, if it can.
+fn clamp_source(graph: &Graph, id: TensorId, quant: Option<&Quant>) -> Option<Source> {
+    let found = source(graph, id, None, quant)?;
+    let node = &graph.nodes[found.node];
+    if let (Op::MaxPool(_), None) = (&node.op, node.clamp) {
+        if let Some(mut further) = clamp_source(graph, node.inputs[0], quant) {
+            further.tensors.extend(found.tensors);
+            return Some(further);
+        }
+    }
+    takes_clamp(&node.op).then_some(found)
 }
 
 /// Whether the operator's kernel limits its results, at no cost.
@@ -58,9 +69,9 @@ fn takes_clamp(op: &Op) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Net, ops};
+    use super::super::testing::{Net, ops, pool};
     use super::*;
-    use crate::ir::{Quant, Unary};
+    use crate::ir::Unary;
 
     const INF: f32 = f32::INFINITY;
 
@@ -97,6 +108,28 @@ mod tests {
         let names = graph.nodes.iter().map(|node| &graph.tensor(node.output).name[..]);
         let names: Vec<_> = names.collect();
         assert_eq!(names, ["Relu4/moved0", "Relu4/moved1", "Relu4"]);
+    }
+
+    #[test]
+    fn clamps_of_a_maximum_go_in_front_of_it() {
+        let mut net = Net::default();
+        let x = net.input(&[1, 2, 4, 4]);
+        let a = net.pointwise(x, 4);
+        let b = net.node(Op::MaxPool(pool(2, 2)), &[a], &[1, 4, 2, 2]);
+        let c = net.unary(Unary::Relu, b);
+        let mut graph = net.finish(&[c]);
+        PASS.run(&mut graph);
+        assert_eq!(ops(&graph), ["Conv", "MaxPool"]);
+        let clamps = [0, 1].map(|node: usize| graph.nodes[node].clamp);
+        assert_eq!(clamps, [Some((0.0, INF)), None]);
+
+        let mut net = Net::default();
+        let x = net.input(&[1, 2, 4, 4]);
+        let b = net.node(Op::MaxPool(pool(2, 2)), &[x], &[1, 2, 2, 2]);
+        let c = net.unary(Unary::Relu, b);
+        let mut graph = net.finish(&[c]);
+        PASS.run(&mut graph);
+        assert_eq!(graph.nodes[0].clamp, Some((0.0, INF)), "the input cannot take it");
     }
 
     #[test]
