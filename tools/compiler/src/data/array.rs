@@ -27,10 +27,8 @@ pub struct Array {
 impl Array {
     /// Parses the header of a `.npy` file and checks its type and the length of its data.
     pub fn parse(name: &str, bytes: Vec<u8>) -> Result<Self, Problem> {
-        let (header, data_start) = parse_header(&bytes).map_err(|reason| Problem::Header {
-            array: name.to_owned(),
-            reason,
-        })?;
+        let (header, data_start) = parse_header(&bytes)
+            .map_err(|reason| Problem::Header { array: name.to_owned(), reason })?;
         let mut data = bytes;
         data.drain(..data_start);
         let array = Self {
@@ -120,10 +118,7 @@ impl Array {
     }
 
     fn damaged(&self, error: ReadDataError) -> Problem {
-        Problem::Elements {
-            array: self.name.clone(),
-            source: error.into(),
-        }
+        Problem::Elements { array: self.name.clone(), source: error.into() }
     }
 
     fn wrong_element_type(&self) -> Problem {
@@ -143,9 +138,7 @@ fn parse_header(bytes: &[u8]) -> Result<(Header, usize), String> {
         _ => return Err("truncated".to_owned()),
     };
     if stated as usize > MAX_HEADER_BYTES {
-        return Err(format!(
-            "{stated} bytes long, at most {MAX_HEADER_BYTES} are allowed"
-        ));
+        return Err(format!("{stated} bytes long, at most {MAX_HEADER_BYTES} are allowed"));
     }
     let mut rest = bytes;
     let header = Header::from_reader(&mut rest).map_err(|error| error.to_string())?;
@@ -161,8 +154,5 @@ fn element_name(header: &Header) -> Option<String> {
 /// Bytes of one element: what stands behind the letter of its kind.
 fn element_bytes(element: &str) -> Option<usize> {
     let digits = element.strip_prefix(['b', 'i', 'u', 'f'])?;
-    digits
-        .parse()
-        .ok()
-        .filter(|bytes| [1, 2, 4, 8].contains(bytes))
+    digits.parse().ok().filter(|bytes| [1, 2, 4, 8].contains(bytes))
 }

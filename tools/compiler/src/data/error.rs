@@ -20,10 +20,7 @@ pub struct DataError {
 
 impl DataError {
     pub(super) fn new(file: impl Display, problem: Problem) -> Self {
-        Self {
-            file: file.to_string(),
-            problem,
-        }
+        Self { file: file.to_string(), problem }
     }
 }
 

@@ -50,11 +50,7 @@ impl DataFile {
         } else {
             return Err(Problem::NotNumpy);
         };
-        Ok(Self {
-            kind,
-            budget: MAX_BYTES,
-            sha256,
-        })
+        Ok(Self { kind, budget: MAX_BYTES, sha256 })
     }
 
     /// SHA-256 of the file, in hexadecimal.
@@ -73,10 +69,8 @@ impl DataFile {
             Err(ZipError::FileNotFound) => return Ok(None),
             Err(error) => return Err(Problem::Archive(error)),
         };
-        let bytes = read_at_most(entry, self.budget).map_err(|source| Problem::Unpack {
-            array: name.to_owned(),
-            source,
-        })??;
+        let bytes = read_at_most(entry, self.budget)
+            .map_err(|source| Problem::Unpack { array: name.to_owned(), source })??;
         self.budget -= bytes.len() as u64;
         Array::parse(name, bytes).map(Some)
     }
@@ -99,9 +93,7 @@ fn read_at_most(reader: impl Read, limit_bytes: u64) -> std::io::Result<Result<V
     let mut bytes = Vec::new();
     reader.take(limit_bytes + 1).read_to_end(&mut bytes)?;
     Ok(if bytes.len() as u64 > limit_bytes {
-        Err(Problem::TooLarge {
-            limit_bytes: MAX_BYTES,
-        })
+        Err(Problem::TooLarge { limit_bytes: MAX_BYTES })
     } else {
         Ok(bytes)
     })
@@ -117,9 +109,7 @@ mod tests {
     #[test]
     fn bombs_are_defused() {
         let mut archive = NpzWriter::new_compressed(Cursor::new(Vec::new()));
-        archive
-            .add_array("x", &Array1::<u8>::zeros(1_000_000))
-            .unwrap();
+        archive.add_array("x", &Array1::<u8>::zeros(1_000_000)).unwrap();
         let bytes = archive.finish().unwrap().into_inner();
         assert!(bytes.len() < 10_000);
         for (budget, too_large) in [(100_000, true), (1_000_128, false)] {

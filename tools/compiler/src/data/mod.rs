@@ -24,18 +24,11 @@ use std::path::Path;
 
 use ndarray::{ArrayD, Axis, IxDyn};
 
-pub use array::Array;
+use array::Array;
 pub use error::{DataError, Problem};
 use file::DataFile;
 
-/// An input of a model, for which samples are wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InputSpec {
-    /// The name in the ONNX model.
-    pub name: String,
-    /// ONNX shape, the batch of 1 included.
-    pub shape: Vec<usize>,
-}
+use crate::onnx::Port;
 
 /// Samples that fit a model's inputs, and what is known about them.
 #[derive(Clone, Debug)]
@@ -67,7 +60,7 @@ impl Dataset {
     /// # Errors
     ///
     /// [`DataError`], which names the file, the array, and what was expected and found.
-    pub fn load(path: &Path, inputs: &[InputSpec]) -> Result<Self, DataError> {
+    pub fn load(path: &Path, inputs: &[Port]) -> Result<Self, DataError> {
         let fail = |problem| DataError::new(path.display(), problem);
         let file = DataFile::load(path).map_err(fail)?;
         Self::read(file, inputs).map_err(fail)
@@ -78,13 +71,13 @@ impl Dataset {
     /// # Errors
     ///
     /// As [`load`](Self::load).
-    pub fn from_bytes(bytes: Vec<u8>, name: &str, inputs: &[InputSpec]) -> Result<Self, DataError> {
+    pub fn from_bytes(bytes: Vec<u8>, name: &str, inputs: &[Port]) -> Result<Self, DataError> {
         let fail = |problem| DataError::new(name, problem);
         let file = DataFile::from_bytes(bytes).map_err(fail)?;
         Self::read(file, inputs).map_err(fail)
     }
 
-    fn read(mut file: DataFile, inputs: &[InputSpec]) -> Result<Self, Problem> {
+    fn read(mut file: DataFile, inputs: &[Port]) -> Result<Self, Problem> {
         let columns = inputs
             .iter()
             .map(|input| read_column(&mut file, input, inputs.len()))
@@ -110,10 +103,7 @@ impl Dataset {
     }
 
     /// Number of samples; never 0.
-    #[expect(
-        clippy::len_without_is_empty,
-        reason = "an empty set is refused when it is read"
-    )]
+    #[expect(clippy::len_without_is_empty, reason = "an empty set is refused when it is read")]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -162,7 +152,7 @@ impl Dataset {
 }
 
 /// Reads the samples of one of `count` inputs.
-fn read_column(file: &mut DataFile, input: &InputSpec, count: usize) -> Result<Column, Problem> {
+fn read_column(file: &mut DataFile, input: &Port, count: usize) -> Result<Column, Problem> {
     let (name, array) = find_samples(file, &input.name, count)?;
     let scale = read_scalar(file, &format!("{name}_scale"))?;
     let offset = read_scalar(file, &format!("{name}_offset"))?;
@@ -179,11 +169,7 @@ fn read_column(file: &mut DataFile, input: &InputSpec, count: usize) -> Result<C
         .into_shape_with_order(shape)
         .expect("the number of values follows from the shape that was checked");
     check_finite(&name, &values)?;
-    Ok(Column {
-        values,
-        shape: input.shape.clone(),
-        integers,
-    })
+    Ok(Column { values, shape: input.shape.clone(), integers })
 }
 
 /// The samples of an input and the array's name: the only input's may be called `x`.
@@ -192,11 +178,7 @@ fn find_samples(
     input: &str,
     count: usize,
 ) -> Result<(String, Array), Problem> {
-    let names = if count == 1 {
-        &["x", input][..]
-    } else {
-        &[input]
-    };
+    let names = if count == 1 { &["x", input][..] } else { &[input] };
     for &name in names {
         if let Some(array) = file.array(name)? {
             return Ok((name.to_owned(), array));
@@ -229,9 +211,7 @@ fn read_scalar(file: &mut DataFile, name: &str) -> Result<Option<f64>, Problem> 
     };
     match array.numbers()?[..] {
         [value] if value.is_finite() => Ok(Some(value)),
-        _ => Err(Problem::NotScalar {
-            array: name.to_owned(),
-        }),
+        _ => Err(Problem::NotScalar { array: name.to_owned() }),
     }
 }
 
@@ -252,10 +232,7 @@ fn read_integers(
         if value.fract() == 0.0 && value.abs() < MAX_EXACT {
             Ok(value as i64)
         } else {
-            Err(Problem::NotInteger {
-                array: name.to_owned(),
-                sample,
-            })
+            Err(Problem::NotInteger { array: name.to_owned(), sample })
         }
     };
     let integers = numbers.iter().enumerate().map(integer);
@@ -285,11 +262,7 @@ fn check_samples(array: &str, found: usize, expected: usize) -> Result<(), Probl
     if found == expected {
         return Ok(());
     }
-    Err(Problem::Samples {
-        array: array.to_owned(),
-        expected,
-        found,
-    })
+    Err(Problem::Samples { array: array.to_owned(), expected, found })
 }
 
 /// A NaN or an infinity would make any statistic meaningless.
@@ -297,10 +270,7 @@ fn check_finite(array: &str, values: &ArrayD<f32>) -> Result<(), Problem> {
     let bad = |sample: &ndarray::ArrayViewD<'_, f32>| sample.iter().any(|v| !v.is_finite());
     match values.outer_iter().position(|sample| bad(&sample)) {
         None => Ok(()),
-        Some(sample) => Err(Problem::NotFinite {
-            array: array.to_owned(),
-            sample,
-        }),
+        Some(sample) => Err(Problem::NotFinite { array: array.to_owned(), sample }),
     }
 }
 

@@ -7,15 +7,12 @@ use proptest::prelude::*;
 use super::*;
 
 /// A model input called `input` of shape `[1, 2]`.
-fn pair() -> Vec<InputSpec> {
-    vec![spec("input", &[1, 2])]
+fn pair() -> Vec<Port> {
+    vec![port("input", &[1, 2])]
 }
 
-fn spec(name: &str, shape: &[usize]) -> InputSpec {
-    InputSpec {
-        name: name.to_owned(),
-        shape: shape.to_vec(),
-    }
+fn port(name: &str, shape: &[usize]) -> Port {
+    Port { name: name.to_owned(), shape: shape.to_vec() }
 }
 
 fn npz(write: impl FnOnce(&mut NpzWriter<Cursor<Vec<u8>>>)) -> Vec<u8> {
@@ -45,20 +42,18 @@ fn header(descr: &str, fortran: bool, shape: &str) -> String {
     format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}")
 }
 
-fn read(bytes: Vec<u8>, inputs: &[InputSpec]) -> Result<Dataset, DataError> {
+fn read(bytes: Vec<u8>, inputs: &[Port]) -> Result<Dataset, DataError> {
     Dataset::from_bytes(bytes, "set.npz", inputs)
 }
 
-fn problem(bytes: Vec<u8>, inputs: &[InputSpec]) -> Problem {
+fn problem(bytes: Vec<u8>, inputs: &[Port]) -> Problem {
     read(bytes, inputs).unwrap_err().problem
 }
 
 #[test]
 fn samples_are_scaled_and_regain_their_batch() {
     let bytes = npz(|archive| {
-        archive
-            .add_array("x", &arr2(&[[1i16, 2], [-3, 4]]))
-            .unwrap();
+        archive.add_array("x", &arr2(&[[1i16, 2], [-3, 4]])).unwrap();
         archive.add_array("x_scale", &arr0(0.5f32)).unwrap();
         archive.add_array("x_offset", &arr0(10i32)).unwrap();
         archive.add_array("y", &arr1(&[7i64, 8])).unwrap();
@@ -77,19 +72,14 @@ fn samples_are_scaled_and_regain_their_batch() {
 
 #[test]
 fn several_inputs_go_by_their_names() {
-    let inputs = [spec("b", &[1, 1]), spec("a:0", &[3])];
+    let inputs = [port("b", &[1, 1]), port("a:0", &[3])];
     let bytes = npz(|archive| {
-        archive
-            .add_array("a:0", &arr2(&[[1u8, 2, 3], [4, 5, 6]]))
-            .unwrap();
+        archive.add_array("a:0", &arr2(&[[1u8, 2, 3], [4, 5, 6]])).unwrap();
         archive.add_array("a:0_scale", &arr1(&[2.0f32])).unwrap();
         archive.add_array("b", &arr2(&[[true], [false]])).unwrap();
     });
     let data = read(bytes, &inputs).unwrap();
-    let expected = [
-        arr2(&[[0.0f32]]).into_dyn(),
-        arr1(&[8.0f32, 10.0, 12.0]).into_dyn(),
-    ];
+    let expected = [arr2(&[[0.0f32]]).into_dyn(), arr1(&[8.0f32, 10.0, 12.0]).into_dyn()];
     assert_eq!(data.sample(1), expected);
 }
 
@@ -118,30 +108,12 @@ fn every_element_type_is_read() {
     assert_eq!(values("<f2", &[0x00, 0x3c, 0x00, 0xc0]), [1.0, -2.0]);
     assert_eq!(values(">f2", &[0x3c, 0x00, 0xc0, 0x00]), [1.0, -2.0]);
     let wide = |le: &[&[u8]]| le.concat();
-    assert_eq!(
-        values("<i4", &wide(&[&(-5i32).to_le_bytes(), &7i32.to_le_bytes()])),
-        [-5.0, 7.0]
-    );
-    assert_eq!(
-        values("<u4", &wide(&[&5u32.to_le_bytes(), &7u32.to_le_bytes()])),
-        [5.0, 7.0]
-    );
-    assert_eq!(
-        values("<i8", &wide(&[&(-5i64).to_le_bytes(), &7i64.to_le_bytes()])),
-        [-5.0, 7.0]
-    );
-    assert_eq!(
-        values(">u8", &wide(&[&5u64.to_be_bytes(), &7u64.to_be_bytes()])),
-        [5.0, 7.0]
-    );
-    assert_eq!(
-        values("<f4", &wide(&[&0.5f32.to_le_bytes(), &7f32.to_le_bytes()])),
-        [0.5, 7.0]
-    );
-    assert_eq!(
-        values("<f8", &wide(&[&0.5f64.to_le_bytes(), &7f64.to_le_bytes()])),
-        [0.5, 7.0]
-    );
+    assert_eq!(values("<i4", &wide(&[&(-5i32).to_le_bytes(), &7i32.to_le_bytes()])), [-5.0, 7.0]);
+    assert_eq!(values("<u4", &wide(&[&5u32.to_le_bytes(), &7u32.to_le_bytes()])), [5.0, 7.0]);
+    assert_eq!(values("<i8", &wide(&[&(-5i64).to_le_bytes(), &7i64.to_le_bytes()])), [-5.0, 7.0]);
+    assert_eq!(values(">u8", &wide(&[&5u64.to_be_bytes(), &7u64.to_be_bytes()])), [5.0, 7.0]);
+    assert_eq!(values("<f4", &wide(&[&0.5f32.to_le_bytes(), &7f32.to_le_bytes()])), [0.5, 7.0]);
+    assert_eq!(values("<f8", &wide(&[&0.5f64.to_le_bytes(), &7f64.to_le_bytes()])), [0.5, 7.0]);
 }
 
 #[test]
@@ -159,33 +131,21 @@ fn a_wrong_shape_names_both() {
         text.starts_with("set.npz: array `x` has shape [1, 3], the model needs [N, 2]"),
         "{text}"
     );
-    assert!(matches!(
-        problem(npy(&arr0(1i8)), &pair()),
-        Problem::Shape { .. }
-    ));
+    assert!(matches!(problem(npy(&arr0(1i8)), &pair()), Problem::Shape { .. }));
 }
 
 #[test]
 fn an_empty_set_is_refused() {
-    assert!(matches!(
-        problem(npy(&ArrayD::<f32>::zeros(vec![0, 2])), &pair()),
-        Problem::Empty
-    ));
+    assert!(matches!(problem(npy(&ArrayD::<f32>::zeros(vec![0, 2])), &pair()), Problem::Empty));
 }
 
 #[test]
 fn missing_arrays_are_listed_with_what_is_there() {
     let bytes = npz(|archive| archive.add_array("images", &arr2(&[[1i8, 2]])).unwrap());
     let text = read(bytes, &pair()).unwrap_err().to_string();
-    assert!(
-        text.contains("no array `x`, `input`, but `images`"),
-        "{text}"
-    );
-    let two = [spec("a", &[1, 2]), spec("b", &[1, 2])];
-    assert!(matches!(
-        problem(npy(&arr2(&[[1i8, 2]])), &two),
-        Problem::Missing { .. }
-    ));
+    assert!(text.contains("no array `x`, `input`, but `images`"), "{text}");
+    let two = [port("a", &[1, 2]), port("b", &[1, 2])];
+    assert!(matches!(problem(npy(&arr2(&[[1i8, 2]])), &two), Problem::Missing { .. }));
 }
 
 #[test]
@@ -199,12 +159,7 @@ fn numbers_of_samples_must_agree() {
             }
         });
         let found = problem(bytes, &pair());
-        let Problem::Samples {
-            array,
-            expected: 2,
-            found: 1,
-        } = found
-        else {
+        let Problem::Samples { array, expected: 2, found: 1 } = found else {
             panic!("{name}: {found:?}");
         };
         assert_eq!(array, name);
@@ -214,18 +169,12 @@ fn numbers_of_samples_must_agree() {
 #[test]
 fn values_that_are_no_numbers_are_located() {
     let bytes = npy(&arr2(&[[1.0f32, 2.0], [f32::NAN, 0.0]]));
-    assert!(matches!(
-        problem(bytes, &pair()),
-        Problem::NotFinite { sample: 1, .. }
-    ));
+    assert!(matches!(problem(bytes, &pair()), Problem::NotFinite { sample: 1, .. }));
     let bytes = npz(|archive| {
         archive.add_array("x", &arr2(&[[1i8, 2]])).unwrap();
         archive.add_array("y", &arr1(&[0.5f32])).unwrap();
     });
-    assert!(matches!(
-        problem(bytes, &pair()),
-        Problem::NotInteger { sample: 0, .. }
-    ));
+    assert!(matches!(problem(bytes, &pair()), Problem::NotInteger { sample: 0, .. }));
     let bytes = npz(|archive| {
         archive.add_array("x", &arr2(&[[1i8, 2]])).unwrap();
         archive.add_array("x_scale", &arr1(&[1.0f32, 2.0])).unwrap();
@@ -235,15 +184,9 @@ fn values_that_are_no_numbers_are_located() {
 
 #[test]
 fn other_files_are_refused() {
-    assert!(matches!(
-        problem(b"hello".to_vec(), &pair()),
-        Problem::NotNumpy
-    ));
+    assert!(matches!(problem(b"hello".to_vec(), &pair()), Problem::NotNumpy));
     assert!(matches!(problem(Vec::new(), &pair()), Problem::NotNumpy));
-    assert!(matches!(
-        problem(b"PK\x03\x04".to_vec(), &pair()),
-        Problem::Archive(_)
-    ));
+    assert!(matches!(problem(b"PK\x03\x04".to_vec(), &pair()), Problem::Archive(_)));
     let error = Dataset::load(Path::new("no such file.npz"), &pair()).unwrap_err();
     assert!(matches!(error.problem, Problem::Read(_)));
 }
@@ -255,15 +198,9 @@ fn headers_are_not_believed() {
     let absent = npy_by_hand(&header("|u1", false, "(1000000000000, 2)"), &[0; 4]);
     assert!(matches!(problem(absent, &pair()), Problem::Length { .. }));
     let complex = npy_by_hand(&header("<c8", false, "(1, 2)"), &[0; 16]);
-    assert!(matches!(
-        problem(complex, &pair()),
-        Problem::ElementType { .. }
-    ));
+    assert!(matches!(problem(complex, &pair()), Problem::ElementType { .. }));
     let text = npy_by_hand(&header("<U310", false, "()"), &[0; 1240]);
-    assert!(matches!(
-        problem(text, &pair()),
-        Problem::ElementType { .. }
-    ));
+    assert!(matches!(problem(text, &pair()), Problem::ElementType { .. }));
     let mut long = b"\x93NUMPY\x02\x00".to_vec();
     long.extend(u32::MAX.to_le_bytes());
     assert!(matches!(problem(long, &pair()), Problem::Header { .. }));

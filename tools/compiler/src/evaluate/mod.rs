@@ -1,0 +1,216 @@
+//! How good an image is: accuracy on labelled samples, and how close it stays to the original.
+
+mod score;
+
+use std::ops::Range;
+
+use ndarray::{ArrayD, Axis};
+use rayon::prelude::*;
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::data::Dataset;
+use crate::onnx;
+use crate::session::{Network, Session, SessionError};
+use score::{Noise, Scoring};
+
+/// Samples that one worker takes at a time.
+const CHUNK: usize = 16;
+
+/// How an image did on a data set; what the set does not allow to say is `None`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// Number of samples.
+    pub samples: usize,
+    /// Share of samples whose largest output is the label's.
+    pub accuracy: Option<f64>,
+    /// Area under the ROC curve of the mean squared reconstruction error, averaged per group: for
+    /// models that reproduce their input, with labels 0 (normal) and 1 (anomalous).
+    pub auc: Option<f64>,
+    /// Share of samples of which the original and the image say the same class.
+    pub agreement: Option<f64>,
+    /// Signal-to-quantisation-noise ratio against the original, over all outputs, in decibels.
+    pub sqnr_db: Option<f64>,
+}
+
+/// Why an evaluation was impossible.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// The image cannot run.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The original cannot run.
+    #[error("the reference model: {0}")]
+    Reference(#[from] onnx::ReferenceError),
+    /// The original has other outputs than the image.
+    #[error(
+        "the reference has {found} values in output {output}, the image {expected}: is it the \
+         same model?"
+    )]
+    Outputs {
+        /// Index of the output.
+        output: usize,
+        /// Values of the image's output.
+        expected: usize,
+        /// Values of the reference.
+        found: usize,
+    },
+    /// The samples of a group have different labels.
+    #[error("the samples of group {group} have both labels: give each group one label")]
+    GroupLabels {
+        /// The group.
+        group: i64,
+    },
+}
+
+/// Where the original's outputs come from.
+enum Original<'a> {
+    Nowhere,
+    Recorded(&'a [ArrayD<f32>]),
+    Computed(&'a onnx::Reference),
+}
+
+/// Runs all samples through an image and compares with the labels and with the original: with
+/// `reference` if it is given, else with the outputs that the data set holds.
+///
+/// All cores work, except for networks with state: these take the samples in order, their state
+/// cleared where a new group starts. `progress` learns how many samples each piece of work had.
+///
+/// # Errors
+///
+/// [`EvaluateError`].
+pub fn evaluate(
+    network: &Network,
+    data: &Dataset,
+    reference: Option<&onnx::Reference>,
+    progress: &(dyn Fn(usize) + Sync),
+) -> Result<Evaluation, EvaluateError> {
+    let job = Job {
+        data,
+        scoring: Scoring::of(network, data.labels()),
+        original: match reference {
+            Some(model) => Original::Computed(model),
+            None if data.references().is_empty() => Original::Nowhere,
+            None => Original::Recorded(data.references()),
+        },
+    };
+    let chunk = if network.has_state() { data.len() } else { CHUNK };
+    let starts: Vec<_> = (0..data.len()).step_by(chunk).collect();
+    let chunks: Vec<_> = starts
+        .into_par_iter()
+        .map_init(
+            || network.arena(),
+            |arena, start| {
+                let samples = start..data.len().min(start + chunk);
+                let judged = job.judge(network.session(arena)?, samples.clone())?;
+                progress(samples.len());
+                Ok::<_, EvaluateError>(judged)
+            },
+        )
+        .collect::<Result<_, _>>()?;
+    job.summarise(&chunks.concat())
+}
+
+/// What every worker needs to know.
+struct Job<'a> {
+    data: &'a Dataset,
+    scoring: Scoring,
+    original: Original<'a>,
+}
+
+/// What one sample says.
+#[derive(Clone, Copy, Debug, Default)]
+struct Judged {
+    /// The class that the image sees.
+    class: Option<i64>,
+    /// The class that the original sees.
+    original_class: Option<i64>,
+    /// Mean squared reconstruction error.
+    error: f64,
+    noise: Noise,
+}
+
+impl Job<'_> {
+    fn judge(
+        &self,
+        mut session: Session<'_>,
+        samples: Range<usize>,
+    ) -> Result<Vec<Judged>, EvaluateError> {
+        let group = |sample: usize| self.data.groups().map(|groups| groups[sample]);
+        let mut judged = Vec::with_capacity(samples.len());
+        for sample in samples {
+            if sample > 0 && group(sample) != group(sample - 1) {
+                session.reset();
+            }
+            judged.push(self.judge_sample(&mut session, sample)?);
+        }
+        Ok(judged)
+    }
+
+    fn judge_sample(
+        &self,
+        session: &mut Session<'_>,
+        sample: usize,
+    ) -> Result<Judged, EvaluateError> {
+        let inputs = self.data.sample(sample);
+        session.run(&inputs)?;
+        let outputs = session.outputs()?;
+        let mut judged = Judged::default();
+        if let Some(output) = outputs.first() {
+            judged.class = self.scoring.class(output);
+            judged.error = self.scoring.reconstruction_error(output, &inputs);
+        }
+        let originals = match self.original {
+            Original::Nowhere => return Ok(judged),
+            Original::Recorded(references) => references
+                .iter()
+                .map(|values| values.index_axis(Axis(0), sample).to_owned())
+                .collect(),
+            Original::Computed(model) => model.run(&inputs)?,
+        };
+        for (index, (original, output)) in originals.iter().zip(&outputs).enumerate() {
+            if original.len() != output.len() {
+                return Err(EvaluateError::Outputs {
+                    output: index,
+                    expected: output.len(),
+                    found: original.len(),
+                });
+            }
+            judged.noise.add(original, output);
+        }
+        judged.original_class = originals.first().and_then(|output| self.scoring.class(output));
+        Ok(judged)
+    }
+
+    fn summarise(&self, judged: &[Judged]) -> Result<Evaluation, EvaluateError> {
+        let labels = self.data.labels();
+        let (accuracy, auc) = match (&self.scoring, labels) {
+            (_, None) => (None, None),
+            (Scoring::Reconstruction, Some(labels)) => (None, self.auc(judged, labels)?),
+            (_, Some(labels)) => {
+                let pairs = judged.iter().zip(labels).map(|(j, &label)| (j.class, Some(label)));
+                (score::share_of_equals(pairs), None)
+            }
+        };
+        let pairs = judged.iter().map(|j| (j.class, j.original_class));
+        let noise = judged.iter().map(|j| j.noise).sum::<Noise>();
+        Ok(Evaluation {
+            samples: judged.len(),
+            accuracy,
+            auc,
+            agreement: score::share_of_equals(pairs),
+            sqnr_db: noise.ratio_db(),
+        })
+    }
+
+    fn auc(&self, judged: &[Judged], labels: &[i64]) -> Result<Option<f64>, EvaluateError> {
+        let errors: Vec<_> = judged.iter().map(|j| j.error).collect();
+        let cases = match self.data.groups() {
+            Some(groups) => score::average_groups(&errors, labels, groups)
+                .map_err(|group| EvaluateError::GroupLabels { group })?,
+            None => errors.into_iter().zip(labels.iter().map(|&label| label == 1)).collect(),
+        };
+        Ok(score::roc_auc(&cases))
+    }
+}

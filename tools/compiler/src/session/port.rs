@@ -1,0 +1,130 @@
+//! Inputs and outputs as the ONNX model knows them.
+
+use fixie::{Dtype, Image, Port, PortError};
+use ndarray::{ArrayD, IxDyn};
+use serde::Serialize;
+
+use super::SessionError;
+use crate::metadata::Metadata;
+
+/// An input or output of a network.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PortInfo {
+    /// The ONNX name; `input_0`, `output_1` .. if the image was stripped of names.
+    pub name: String,
+    /// ONNX shape, the batch of 1 included.
+    pub shape: Vec<usize>,
+    /// The ONNX axes in the order in which they lie in memory, slowest first.
+    pub memory_order: Vec<usize>,
+    /// Bits of an element.
+    pub bits: usize,
+    /// Real value of one step.
+    pub scale: f32,
+    /// The integer that stands for zero.
+    pub zero_point: i32,
+}
+
+/// The inputs and outputs of a checked image.
+pub fn describe(image: &Image<'_>, metadata: Option<&Metadata>) -> (Vec<PortInfo>, Vec<PortInfo>) {
+    let inputs = (0..image.input_count()).filter_map(|index| image.input(index));
+    let outputs = (0..image.output_count()).filter_map(|index| image.output(index));
+    let name = |names: Option<&Vec<String>>, kind: &str, index: usize| {
+        let name = names.and_then(|names| names.get(index)).cloned();
+        name.unwrap_or_else(|| format!("{kind}_{index}"))
+    };
+    (
+        inputs
+            .enumerate()
+            .map(|(i, port)| PortInfo::new(name(metadata.map(|m| &m.inputs), "input", i), &port))
+            .collect(),
+        outputs
+            .enumerate()
+            .map(|(i, port)| PortInfo::new(name(metadata.map(|m| &m.outputs), "output", i), &port))
+            .collect(),
+    )
+}
+
+impl PortInfo {
+    fn new(name: String, port: &Port) -> Self {
+        let rank = usize::from(port.rank).min(port.dims.len());
+        Self {
+            name,
+            shape: port.dims[..rank].iter().map(|&extent| extent as usize).collect(),
+            memory_order: port.order[..rank].iter().map(|&axis| axis.into()).collect(),
+            bits: 8 * Dtype::from_u8(port.dtype).map_or(1, Dtype::size_bytes),
+            scale: port.scale,
+            zero_point: port.zero_point,
+        }
+    }
+
+    /// The elements of an array in ONNX layout, in the order of the device's memory.
+    pub(super) fn to_memory<T: Copy>(&self, values: &ArrayD<T>) -> Result<Vec<T>, SessionError> {
+        if values.shape() != self.shape {
+            return Err(SessionError::Shape {
+                input: self.name.clone(),
+                expected: self.shape.clone(),
+                found: values.shape().to_vec(),
+            });
+        }
+        let permuted = values.view().permuted_axes(IxDyn(&self.memory_order));
+        Ok(permuted.iter().copied().collect())
+    }
+
+    /// The array in ONNX layout of elements in the order of the device's memory.
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many as the shape needs, which binding made sure of.
+    pub(super) fn from_memory<T: Clone>(&self, elements: Vec<T>) -> ArrayD<T> {
+        let extents: Vec<_> = self.memory_order.iter().map(|&axis| self.shape[axis]).collect();
+        let mut onnx_order = vec![0; self.shape.len()];
+        for (place, &axis) in self.memory_order.iter().enumerate() {
+            onnx_order[axis] = place;
+        }
+        let stored = ArrayD::from_shape_vec(IxDyn(&extents), elements);
+        let stored = stored.expect("the engine checked the number of elements");
+        stored.permuted_axes(IxDyn(&onnx_order)).as_standard_layout().into_owned()
+    }
+
+    /// Whether `len_bytes` bytes of input are as many as there are elements.
+    pub(super) fn check_raw(&self, len_bytes: usize) -> Result<(), PortError> {
+        if len_bytes == self.shape.iter().product::<usize>() {
+            Ok(())
+        } else {
+            Err(PortError::Dtype)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::arr2;
+
+    use super::*;
+
+    fn port(shape: &[usize], memory_order: &[usize]) -> PortInfo {
+        PortInfo {
+            name: "x".to_owned(),
+            shape: shape.to_vec(),
+            memory_order: memory_order.to_vec(),
+            bits: 8,
+            scale: 1.0,
+            zero_point: 0,
+        }
+    }
+
+    #[test]
+    fn axes_are_turned_there_and_back() {
+        let nchw = port(&[1, 2, 3, 4], &[0, 2, 3, 1]);
+        let values = ArrayD::from_shape_fn(IxDyn(&[1, 2, 3, 4]), |i| 100 * i[1] + 10 * i[2] + i[3]);
+        let memory = nchw.to_memory(&values).unwrap();
+        assert_eq!(memory[..5], [0, 100, 1, 101, 2], "channels vary fastest");
+        assert_eq!(nchw.from_memory(memory), values);
+    }
+
+    #[test]
+    fn other_shapes_are_refused() {
+        let error = port(&[1, 3], &[0, 1]).to_memory(&arr2(&[[1, 2]]).into_dyn()).unwrap_err();
+        assert_eq!(error.to_string(), "input `x` has shape [1, 3], the array [1, 2]");
+    }
+}
