@@ -44,7 +44,8 @@ macro_rules! dispatch {
 }
 
 dispatch! {
-    Conv, ConvPaired, MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu, Softmax, Copy, Fill, Resize, ArgMax,
+    Conv, ConvPaired, Depthwise, DepthwisePlanar, MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu,
+    Softmax, Copy, Fill, Resize, ArgMax,
 }
 
 /// Whether an engine of the operator set `OPS` contains a kernel: known at compile time.
