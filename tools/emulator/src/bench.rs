@@ -134,16 +134,8 @@ pub fn bench(request: &BenchRequest<'_>) -> Result<BenchReport, EmulatorError> {
     let firmware = Firmware::build(board, BENCH, Some(request.image), request.progress)?;
     let code_bytes = code_bytes(board, request.image, request.progress)?;
     let (first, last) = marks::RUN;
-    let profile = if request.hot {
-        Profiling::List { first, last }
-    } else {
-        Profiling::Count
-    };
-    let run = Run {
-        input: request.input,
-        profile,
-        ..Run::default()
-    };
+    let profile = if request.hot { Profiling::List { first, last } } else { Profiling::Count };
+    let run = Run { input: request.input, profile, ..Run::default() };
     let outcome = firmware.run(&run, request.progress)?;
     report(request, &firmware, &outcome, code_bytes)
 }
@@ -155,10 +147,7 @@ pub fn bench(request: &BenchRequest<'_>) -> Result<BenchReport, EmulatorError> {
 /// Whatever keeps firmware from being built or run; see [`EmulatorError`].
 pub fn run_many(request: &RunRequest<'_>) -> Result<Vec<u8>, EmulatorError> {
     let firmware = Firmware::build(request.board, BENCH, Some(request.image), request.progress)?;
-    let run = Run {
-        input: request.input,
-        ..Run::default()
-    };
+    let run = Run { input: request.input, ..Run::default() };
     Ok(firmware.run(&run, request.progress)?.output)
 }
 
@@ -186,10 +175,7 @@ fn report(
     code_bytes: u64,
 ) -> Result<BenchReport, EmulatorError> {
     let guest = GuestReport::parse(&outcome.report);
-    let profile = outcome
-        .profile
-        .as_ref()
-        .ok_or_else(|| malformed("it was not written"))?;
+    let profile = outcome.profile.as_ref().ok_or_else(|| malformed("it was not written"))?;
     let mark_cost = region(profile, marks::EMPTY, Counters::default())?;
     let run = region(profile, marks::RUN, mark_cost)?;
     let bind = region(profile, marks::BIND, mark_cost)?;
@@ -202,9 +188,7 @@ fn report(
         )));
     }
     let board = request.board;
-    let compiler = crate::toolchain::Toolchain::find(board.target)?
-        .release()
-        .to_owned();
+    let compiler = crate::toolchain::Toolchain::find(board.target)?.release().to_owned();
     Ok(BenchReport {
         target: board.name,
         instructions: run.instructions,
@@ -236,10 +220,7 @@ fn region(
 
 fn step_counters(profile: &Profile, mark_cost: Counters) -> Vec<Counters> {
     let marks = profile.marks.get(marks::FIRST_STEP..).unwrap_or_default();
-    marks
-        .windows(2)
-        .map(|pair| pair[1] - pair[0] - mark_cost)
-        .collect()
+    marks.windows(2).map(|pair| pair[1] - pair[0] - mark_cost).collect()
 }
 
 /// The operators with the sums of their steps.
@@ -250,21 +231,17 @@ fn layer_reports(request: &BenchRequest<'_>, steps: &[Counters]) -> Vec<LayerRep
             *sum = *sum + counters;
         }
     }
-    let reports = request
-        .layers
-        .iter()
-        .zip(sums)
-        .map(|(layer, sum)| LayerReport {
-            name: layer.name.clone(),
-            op: layer.op.clone(),
-            macs: layer.macs,
-            instructions: sum.instructions,
-            loads: sum.loads,
-            stores: sum.stores,
-            multiplies: sum.multiplies,
-            branches: sum.branches,
-            cycles_estimate: cycles_estimate(request.board, sum),
-        });
+    let reports = request.layers.iter().zip(sums).map(|(layer, sum)| LayerReport {
+        name: layer.name.clone(),
+        op: layer.op.clone(),
+        macs: layer.macs,
+        instructions: sum.instructions,
+        loads: sum.loads,
+        stores: sum.stores,
+        multiplies: sum.multiplies,
+        branches: sum.branches,
+        cycles_estimate: cycles_estimate(request.board, sum),
+    });
     reports.collect()
 }
 
@@ -278,17 +255,12 @@ fn hot_functions(blocks: &[HotBlock], functions: &[Function]) -> Vec<HotFunction
     let mut sums = BTreeMap::<&str, u64>::new();
     for block in blocks {
         let after = functions.partition_point(|function| function.address <= block.address);
-        let name = after
-            .checked_sub(1)
-            .map_or("?", |index| &functions[index].name);
+        let name = after.checked_sub(1).map_or("?", |index| &functions[index].name);
         *sums.entry(name).or_default() += block.instructions;
     }
     let mut hot: Vec<_> = sums
         .into_iter()
-        .map(|(name, instructions)| HotFunction {
-            name: name.to_owned(),
-            instructions,
-        })
+        .map(|(name, instructions)| HotFunction { name: name.to_owned(), instructions })
         .collect();
     hot.sort_by_key(|function| std::cmp::Reverse(function.instructions));
     hot
@@ -307,21 +279,15 @@ impl<'a> GuestReport<'a> {
     }
 
     fn get(&self, key: &str) -> Result<u64, EmulatorError> {
-        self.0
-            .get(key)
-            .copied()
-            .ok_or_else(|| EmulatorError::Malformed {
-                what: "the firmware's report",
-                problem: format!("it does not state {key}"),
-            })
+        self.0.get(key).copied().ok_or_else(|| EmulatorError::Malformed {
+            what: "the firmware's report",
+            problem: format!("it does not state {key}"),
+        })
     }
 }
 
 fn malformed(problem: &str) -> EmulatorError {
-    EmulatorError::Malformed {
-        what: "the profile",
-        problem: problem.to_owned(),
-    }
+    EmulatorError::Malformed { what: "the profile", problem: problem.to_owned() }
 }
 
 #[cfg(test)]
@@ -329,70 +295,35 @@ mod tests {
     use super::*;
 
     fn counters(instructions: u64) -> Counters {
-        Counters {
-            instructions,
-            ..Counters::default()
-        }
+        Counters { instructions, ..Counters::default() }
     }
 
     #[test]
     fn what_marks_cost_is_taken_off_every_region() {
-        let marks = [0, 4, 10, 114, 120, 1124, 2000, 2104, 2508]
-            .map(counters)
-            .to_vec();
-        let profile = Profile {
-            marks,
-            hot: Vec::new(),
-        };
+        let marks = [0, 4, 10, 114, 120, 1124, 2000, 2104, 2508].map(counters).to_vec();
+        let profile = Profile { marks, hot: Vec::new() };
         let cost = region(&profile, marks::EMPTY, Counters::default()).unwrap();
-        assert_eq!(
-            region(&profile, marks::BIND, cost).unwrap().instructions,
-            100
-        );
-        assert_eq!(
-            region(&profile, marks::RUN, cost).unwrap().instructions,
-            1000
-        );
-        let steps: Vec<_> = step_counters(&profile, cost)
-            .iter()
-            .map(|step| step.instructions)
-            .collect();
+        assert_eq!(region(&profile, marks::BIND, cost).unwrap().instructions, 100);
+        assert_eq!(region(&profile, marks::RUN, cost).unwrap().instructions, 1000);
+        let steps: Vec<_> =
+            step_counters(&profile, cost).iter().map(|step| step.instructions).collect();
         assert_eq!(steps, [100, 400]);
     }
 
     #[test]
     fn a_profile_that_ends_early_is_an_error() {
-        let profile = Profile {
-            marks: vec![counters(0)],
-            hot: Vec::new(),
-        };
+        let profile = Profile { marks: vec![counters(0)], hot: Vec::new() };
         assert!(region(&profile, marks::EMPTY, Counters::default()).is_err());
     }
 
     #[test]
     fn blocks_belong_to_the_function_before_them() {
-        let function = |name: &str, address| Function {
-            name: name.into(),
-            address,
-            len_bytes: 0,
-        };
-        let block = |address, instructions| HotBlock {
-            address,
-            executions: 1,
-            instructions,
-        };
+        let function = |name: &str, address| Function { name: name.into(), address, len_bytes: 0 };
+        let block = |address, instructions| HotBlock { address, executions: 1, instructions };
         let functions = [function("first", 0x100), function("second", 0x200)];
-        let blocks = [
-            block(0x1f0, 7),
-            block(0x200, 20),
-            block(0x100, 5),
-            block(0x10, 1),
-        ];
+        let blocks = [block(0x1f0, 7), block(0x200, 20), block(0x100, 5), block(0x10, 1)];
         let hot = hot_functions(&blocks, &functions);
-        let hot: Vec<_> = hot
-            .iter()
-            .map(|hot| (hot.name.as_str(), hot.instructions))
-            .collect();
+        let hot: Vec<_> = hot.iter().map(|hot| (hot.name.as_str(), hot.instructions)).collect();
         assert_eq!(hot, [("second", 20), ("first", 12), ("?", 1)]);
     }
 }

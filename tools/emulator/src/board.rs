@@ -153,17 +153,10 @@ impl Board {
     ///
     /// [`EmulatorError::UnknownBoard`], which lists those that exist.
     pub fn find(name: &str) -> Result<&'static Self, EmulatorError> {
-        BOARDS
-            .iter()
-            .find(|board| board.name == name)
-            .ok_or_else(|| EmulatorError::UnknownBoard {
-                name: name.to_owned(),
-                known: BOARDS
-                    .iter()
-                    .map(|board| board.name)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            })
+        BOARDS.iter().find(|board| board.name == name).ok_or_else(|| EmulatorError::UnknownBoard {
+            name: name.to_owned(),
+            known: BOARDS.iter().map(|board| board.name).collect::<Vec<_>>().join(", "),
+        })
     }
 
     /// The linker's description of the memory, as cortex-m-rt and riscv-rt include it.
@@ -171,10 +164,7 @@ impl Board {
         let mut script = String::from("MEMORY\n{\n");
         for (name, region) in [("FLASH", self.flash), ("RAM", self.ram)] {
             let Region { origin, len_bytes } = region;
-            let _ = writeln!(
-                script,
-                "  {name} : ORIGIN = {origin:#010x}, LENGTH = {len_bytes}"
-            );
+            let _ = writeln!(script, "  {name} : ORIGIN = {origin:#010x}, LENGTH = {len_bytes}");
         }
         script.push_str("}\n");
         if self.emulator == Emulator::Riscv32 {
@@ -244,10 +234,7 @@ mod tests {
     #[test]
     fn an_unknown_name_is_answered_with_the_known_ones() {
         let message = Board::find("cortex-m9").unwrap_err().to_string();
-        assert!(
-            message.contains("cortex-m9") && message.contains("cortex-m55"),
-            "{message}"
-        );
+        assert!(message.contains("cortex-m9") && message.contains("cortex-m55"), "{message}");
     }
 
     #[test]

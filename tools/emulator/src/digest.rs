@@ -7,13 +7,10 @@ use sha2::{Digest, Sha256};
 /// The digest of the parts as one string of bytes, 64 digits.
 pub(crate) fn sha256_hex<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> String {
     let hasher = parts.into_iter().fold(Sha256::new(), Digest::chain_update);
-    hasher
-        .finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hasher.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]

@@ -34,9 +34,7 @@ impl<'a> Elf<'a> {
             what: "firmware",
             problem: error.to_string(),
         };
-        Ok(Self {
-            file: object::File::parse(bytes).map_err(malformed)?,
-        })
+        Ok(Self { file: object::File::parse(bytes).map_err(malformed)? })
     }
 
     /// Bytes of flash: code, constants and the initial values of variables.
@@ -46,14 +44,10 @@ impl<'a> Elf<'a> {
 
     /// Whether a run of bytes lies in flash as it is.
     pub fn contains(&self, bytes: &[u8]) -> bool {
-        self.flash_sections()
-            .filter_map(|section| section.data().ok())
-            .any(|data| {
-                // Sections and images are aligned to words.
-                (0..data.len())
-                    .step_by(4)
-                    .any(|at| data[at..].starts_with(bytes))
-            })
+        self.flash_sections().filter_map(|section| section.data().ok()).any(|data| {
+            // Sections and images are aligned to words.
+            (0..data.len()).step_by(4).any(|at| data[at..].starts_with(bytes))
+        })
     }
 
     /// Address of a symbol.
@@ -81,11 +75,7 @@ impl<'a> Elf<'a> {
             .filter_map(|symbol| {
                 let name = symbol.name().ok()?.to_owned();
                 // Bit 0 marks Thumb code.
-                Some(Function {
-                    name,
-                    address: symbol.address() & !1,
-                    len_bytes: symbol.size(),
-                })
+                Some(Function { name, address: symbol.address() & !1, len_bytes: symbol.size() })
             })
             .collect();
         functions.sort_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
@@ -95,13 +85,8 @@ impl<'a> Elf<'a> {
     /// Symbols that a firmware without panics and without a heap does not have.
     pub fn panics_and_allocations(&self) -> Vec<String> {
         // In the legacy mangling as in v0 a path element is its length and its name.
-        const FORBIDDEN: [&str; 5] = [
-            "4core9panicking",
-            "rust_begin_unwind",
-            "__rust_alloc",
-            "__rg_alloc",
-            "5alloc5alloc",
-        ];
+        const FORBIDDEN: [&str; 5] =
+            ["4core9panicking", "rust_begin_unwind", "__rust_alloc", "__rg_alloc", "5alloc5alloc"];
         self.file
             .symbols()
             .filter_map(|symbol| symbol.name().ok())

@@ -24,25 +24,16 @@ pub struct Application {
 }
 
 /// Runs an image on inputs from a file, between profiling marks.
-pub const BENCH: Application = Application {
-    package: "fixie-bench",
-    binary: "bench",
-    semihosting: true,
-};
+pub const BENCH: Application =
+    Application { package: "fixie-bench", binary: "bench", semihosting: true };
 
 /// The same inference with nothing around it, to be measured.
-pub const BARE: Application = Application {
-    package: "fixie-bench",
-    binary: "bare",
-    semihosting: false,
-};
+pub const BARE: Application =
+    Application { package: "fixie-bench", binary: "bare", semihosting: false };
 
 /// Loops of known length, by which the profiler is tested.
-pub const CALIBRATION: Application = Application {
-    package: "fixie-calibration",
-    binary: "calibration",
-    semihosting: true,
-};
+pub const CALIBRATION: Application =
+    Application { package: "fixie-calibration", binary: "calibration", semihosting: true };
 
 /// A program built for a board.
 #[derive(Debug, Clone)]
@@ -65,67 +56,102 @@ impl Firmware {
         image: Option<&[u8]>,
         progress: &dyn Fn(Stage),
     ) -> Result<Self, EmulatorError> {
-        let workspace = Workspace::locate()?;
-        let toolchain = Toolchain::find(board.target)?;
-        let sysroot = sysroot::for_target(&workspace, &toolchain, board.target, progress)?;
-
-        let directory = workspace.cache(Path::new("firmware").join(board.name))?;
-        let _lock = Lock::acquire(&directory)?;
-        write_if_changed(&directory.join("memory.x"), board.memory_x().as_bytes())?;
-        let image_path = directory.join("image.fixie");
-        if let Some(image) = image {
-            write_if_changed(&image_path, image)?;
-        }
-
-        progress(Stage::Firmware {
-            application: application.binary,
-            board: board.name,
-        });
-        let output = toolchain
-            .cargo()
-            .current_dir(workspace.root.join("firmware"))
-            .args(["build", "--release", "--locked", "--target", board.target])
-            .args([
-                "--package",
-                application.package,
-                "--bin",
-                application.binary,
-            ])
+        let site = Site::prepare(board, image, progress)?;
+        progress(Stage::Firmware { application: application.binary, board: board.name });
+        let output = site
+            .cargo("build")?
+            .args(["--package", application.package, "--bin", application.binary])
             .args(["--message-format", "json-render-diagnostics"])
             .args((!application.semihosting).then_some("--no-default-features"))
-            .arg("--target-dir")
-            .arg(directory.join("build"))
-            .env(
-                "CARGO_ENCODED_RUSTFLAGS",
-                flags(board, &toolchain, sysroot, &directory)?,
-            )
-            .env("FIXIE_IMAGE", &image_path)
             .output()
             .map_err(EmulatorError::start("cargo"))?;
         let elf = executable(&output).ok_or_else(|| build_error(board, application, &output))?;
-        Ok(Self {
-            board,
-            elf: fs::read(&elf).map_err(EmulatorError::io(&elf))?,
-        })
+        Ok(Self { board, elf: fs::read(&elf).map_err(EmulatorError::io(&elf))? })
     }
 }
 
-/// The compiler's flags, in the form of `CARGO_ENCODED_RUSTFLAGS`.
-fn flags(
-    board: &Board,
-    toolchain: &Toolchain,
+/// Lints all firmware as it is compiled for a board, with every warning an error.
+///
+/// # Errors
+///
+/// No compiler, no sources, or a complaint.
+pub fn lint(
+    board: &'static Board,
+    image: &[u8],
+    progress: &dyn Fn(Stage),
+) -> Result<(), EmulatorError> {
+    let site = Site::prepare(board, Some(image), progress)?;
+    let output = site
+        .cargo("clippy")?
+        .args(["--workspace", "--quiet", "--", "-D", "warnings"])
+        .output()
+        .map_err(EmulatorError::start("cargo"))?;
+    output.status.success().then_some(()).ok_or_else(|| EmulatorError::Build {
+        what: format!("firmware for {}", board.name),
+        output: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
+}
+
+/// Where the firmware of one board is built, held for one caller.
+struct Site {
+    board: &'static Board,
+    toolchain: Toolchain,
     sysroot: Option<PathBuf>,
-    memory_x_directory: &Path,
-) -> Result<String, EmulatorError> {
-    let mut flags = vec![
-        "-Clink-arg=-Tlink.x".to_owned(),
-        format!("-Clink-arg=-L{}", memory_x_directory.display()),
-    ];
-    flags.extend(board.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
-    flags.extend(sysroot.map(|path| format!("--sysroot={}", path.display())));
-    let linker = toolchain.linker(board.target)?;
-    flags.extend(linker.map(|path| format!("-Clinker={}", path.display())));
-    Ok(flags.join("\u{1f}"))
+    sources: PathBuf,
+    /// Of this board alone: a change of the image leaves the other boards' builds as they are.
+    directory: PathBuf,
+    _lock: Lock,
+}
+
+impl Site {
+    fn prepare(
+        board: &'static Board,
+        image: Option<&[u8]>,
+        progress: &dyn Fn(Stage),
+    ) -> Result<Self, EmulatorError> {
+        let workspace = Workspace::locate()?;
+        let toolchain = Toolchain::find(board.target)?;
+        let sysroot = sysroot::for_target(&workspace, &toolchain, board.target, progress)?;
+        let directory = workspace.cache(Path::new("firmware").join(board.name))?;
+        let lock = Lock::acquire(&directory)?;
+        let sources = workspace.root.join("firmware");
+        let site = Self { board, toolchain, sysroot, sources, directory, _lock: lock };
+        write_if_changed(&site.directory.join("memory.x"), board.memory_x().as_bytes())?;
+        if let Some(image) = image {
+            write_if_changed(&site.image_path(), image)?;
+        }
+        Ok(site)
+    }
+
+    fn image_path(&self) -> PathBuf {
+        self.directory.join("image.fixie")
+    }
+
+    /// A subcommand of cargo's on the firmware workspace, for this board.
+    fn cargo(&self, subcommand: &str) -> Result<Command, EmulatorError> {
+        let mut command = self.toolchain.cargo();
+        command
+            .current_dir(&self.sources)
+            .args([subcommand, "--release", "--locked", "--target", self.board.target])
+            .arg("--target-dir")
+            .arg(self.directory.join("build"))
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags()?)
+            .env("FIXIE_IMAGE", self.image_path());
+        Ok(command)
+    }
+
+    /// The compiler's flags, in the form of `CARGO_ENCODED_RUSTFLAGS`.
+    fn flags(&self) -> Result<String, EmulatorError> {
+        let mut flags = vec![
+            "-Clink-arg=-Tlink.x".to_owned(),
+            format!("-Clink-arg=-L{}", self.directory.display()), // memory.x
+        ];
+        flags.extend(self.board.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
+        flags.extend(self.sysroot.iter().map(|path| format!("--sysroot={}", path.display())));
+        let linker = self.toolchain.linker(self.board.target)?;
+        flags.extend(linker.map(|path| format!("-Clinker={}", path.display())));
+        Ok(flags.join("\u{1f}"))
+    }
 }
 
 /// The path of what was linked, from cargo's messages; none if the build failed.
@@ -149,10 +175,7 @@ pub(crate) fn artifact(
 fn build_error(board: &'static Board, application: Application, output: &Output) -> EmulatorError {
     let messages = String::from_utf8_lossy(&output.stderr).into_owned();
     match does_not_fit(&messages) {
-        Some(problem) => EmulatorError::DoesNotFit {
-            board: board.name,
-            problem,
-        },
+        Some(problem) => EmulatorError::DoesNotFit { board: board.name, problem },
         None => EmulatorError::Build {
             what: format!("{} for {}", application.binary, board.name),
             output: messages,
@@ -166,9 +189,7 @@ fn does_not_fit(messages: &str) -> Option<String> {
         return Some("RAM has no room left for the stack".to_owned());
     }
     // "section '.bss' will not fit in region 'RAM': overflowed by 123 bytes"
-    let line = messages
-        .lines()
-        .find(|line| line.contains("will not fit in region"))?;
+    let line = messages.lines().find(|line| line.contains("will not fit in region"))?;
     let region = line.split('\'').nth(3)?;
     let bytes = line.rsplit("overflowed by ").next()?.trim();
     let memory = if region == "RAM" { "RAM" } else { "flash" };
@@ -190,10 +211,7 @@ mod tests {
         let lld = "rust-lld: error: section '.bss' will not fit in region 'RAM': overflowed by 5876 bytes";
         assert_eq!(does_not_fit(lld).unwrap(), "RAM is too small by 5876 bytes");
         let flash = "ld.lld: error: section '.rodata' will not fit in region 'FLASH': overflowed by 9 bytes";
-        assert_eq!(
-            does_not_fit(flash).unwrap(),
-            "flash is too small by 9 bytes"
-        );
+        assert_eq!(does_not_fit(flash).unwrap(), "flash is too small by 9 bytes");
         assert!(does_not_fit("error[E0425]: cannot find value").is_none());
     }
 }

@@ -56,11 +56,7 @@ pub struct Outcome {
 
 impl Default for Run<'_> {
     fn default() -> Self {
-        Self {
-            input: &[],
-            limit: DEFAULT_LIMIT,
-            profile: Profiling::Off,
-        }
+        Self { input: &[], limit: DEFAULT_LIMIT, profile: Profiling::Off }
     }
 }
 
@@ -80,30 +76,15 @@ impl Firmware {
         }
         let plugin = self.plugin_argument(&run.profile, progress)?;
         let directory = TempDir::new().map_err(EmulatorError::io(std::env::temp_dir()))?;
-        let files = Files {
-            directory: directory.path(),
-        };
+        let files = Files { directory: directory.path() };
         files.write("firmware.elf", &self.elf)?;
         files.write("input.bin", run.input)?;
 
         progress(Stage::Emulation { board: board.name });
         let child = Command::new(program)
             .current_dir(files.directory)
-            .args([
-                "-machine",
-                board.machine,
-                "-nographic",
-                "-monitor",
-                "none",
-                "-serial",
-                "null",
-            ])
-            .args([
-                "-semihosting-config",
-                "enable=on,target=native",
-                "-kernel",
-                "firmware.elf",
-            ])
+            .args(["-machine", board.machine, "-nographic", "-monitor", "none", "-serial", "null"])
+            .args(["-semihosting-config", "enable=on,target=native", "-kernel", "firmware.elf"])
             .args(board.emulator.arguments())
             .args(plugin.iter().flat_map(|argument| ["-plugin", argument]))
             .stdin(Stdio::null())
@@ -128,13 +109,8 @@ impl Firmware {
         };
         let mark = Elf::parse(&self.elf)?.symbol("fixie_mark")?;
         // In an option of QEMU's a comma is written twice.
-        let library = plugin::build(progress)?
-            .display()
-            .to_string()
-            .replace(',', ",,");
-        Ok(Some(format!(
-            "{library},mark={mark:#x},out=profile.json{hot}"
-        )))
+        let library = plugin::build(progress)?.display().to_string().replace(',', ",,");
+        Ok(Some(format!("{library},mark={mark:#x},out=profile.json{hot}")))
     }
 }
 
@@ -145,31 +121,21 @@ fn wait(
     limit: Duration,
     files: &Files<'_>,
 ) -> Result<(), EmulatorError> {
-    let waited = child
-        .wait_timeout(limit)
-        .map_err(EmulatorError::start(board.emulator.program()))?;
+    let waited =
+        child.wait_timeout(limit).map_err(EmulatorError::start(board.emulator.program()))?;
     let Some(status) = waited else {
         // Failing to end a child that has just ended by itself is no failure.
         let _ = child.kill();
         let _ = child.wait();
-        return Err(EmulatorError::Timeout {
-            board: board.name,
-            limit,
-        });
+        return Err(EmulatorError::Timeout { board: board.name, limit });
     };
     if status.success() {
         return Ok(());
     }
     let problem = files.reported_error().unwrap_or_else(|| {
-        format!(
-            "the emulator ended with {status}\n{}",
-            files.text("stderr.txt")
-        )
+        format!("the emulator ended with {status}\n{}", files.text("stderr.txt"))
     });
-    Err(EmulatorError::Guest {
-        board: board.name,
-        problem: problem.trim_end().to_owned(),
-    })
+    Err(EmulatorError::Guest { board: board.name, problem: problem.trim_end().to_owned() })
 }
 
 /// The files between us and the firmware.
@@ -199,9 +165,7 @@ impl Files<'_> {
 
     /// The line in which the firmware says why it failed, if it could.
     fn reported_error(&self) -> Option<String> {
-        self.text("report.txt")
-            .strip_prefix("error ")
-            .map(str::to_owned)
+        self.text("report.txt").strip_prefix("error ").map(str::to_owned)
     }
 
     fn outcome(&self, has_profile: bool) -> Result<Outcome, EmulatorError> {

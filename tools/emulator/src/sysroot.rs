@@ -51,14 +51,7 @@ fn build(
     let output = toolchain
         .cargo()
         .current_dir(&package)
-        .args([
-            "build",
-            "--quiet",
-            "--release",
-            "-Zbuild-std=core",
-            "--target",
-            target,
-        ])
+        .args(["build", "--quiet", "--release", "-Zbuild-std=core", "--target", target])
         .args(["--target-dir", "target"])
         // The library source asks for unstable features; nothing else is built this way.
         .env("RUSTC_BOOTSTRAP", "1")
@@ -92,10 +85,7 @@ fn write_package(package: &Path) -> Result<(), EmulatorError> {
 fn collect(built: &Path, libraries: &Path) -> Result<(), EmulatorError> {
     let partial = libraries.with_extension("partial");
     fs::create_dir_all(&partial).map_err(EmulatorError::io(&partial))?;
-    for entry in fs::read_dir(built)
-        .map_err(EmulatorError::io(built))?
-        .flatten()
-    {
+    for entry in fs::read_dir(built).map_err(EmulatorError::io(built))?.flatten() {
         let name = entry.file_name();
         let text = name.to_string_lossy();
         if text.ends_with(".rlib") && LIBRARIES.iter().any(|prefix| text.starts_with(prefix)) {

@@ -12,7 +12,7 @@
 //! the same kind of prebuilt `core`. Instruction counts differ by less than 0.1 % between the two.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -87,10 +87,7 @@ impl Toolchain {
             .into_iter()
             .flatten()
             .find(|toolchain| choice.allows(toolchain.origin))
-            .ok_or_else(|| EmulatorError::NoCompiler {
-                target,
-                fix: fix(choice, target),
-            })
+            .ok_or_else(|| EmulatorError::NoCompiler { target, fix: fix(choice, target) })
     }
 
     /// The compiler on the `PATH`, if it has a prebuilt `core` for the target.
@@ -98,26 +95,18 @@ impl Toolchain {
         let rustc = PathBuf::from("rustc");
         has_library(&target_libraries(&rustc, target)?, "libcore-").then_some(())?;
         let cargo = env::var_os("CARGO").map_or_else(|| PathBuf::from("cargo"), PathBuf::from);
-        Some(Self {
-            origin: Origin::Rustup,
-            version: version(&rustc)?,
-            rustc,
-            cargo,
-        })
+        Some(Self { origin: Origin::Rustup, version: version(&rustc)?, rustc, cargo })
     }
 
-    /// Debian's compiler, if it and its library source are installed.
+    /// Debian's compiler, if it and its library source are installed and recent enough.
     pub fn debian() -> Option<Self> {
         let rustc = Path::new(SYSTEM_BIN).join("rustc");
         let cargo = Path::new(SYSTEM_BIN).join("cargo");
         let source = sysroot(&rustc)?.join("lib/rustlib/src/rust/library/core");
-        (cargo.exists() && source.exists()).then_some(())?;
-        Some(Self {
-            origin: Origin::Debian,
-            version: version(&rustc)?,
-            rustc,
-            cargo,
-        })
+        let version = version(&rustc)?;
+        let is_complete = cargo.exists() && source.exists();
+        (is_complete && is_recent(&version)).then_some(())?;
+        Some(Self { origin: Origin::Debian, version, rustc, cargo })
     }
 
     /// The compiler's release in one line, such as `rustc 1.95.0 (…)`.
@@ -135,7 +124,7 @@ impl Toolchain {
             }
         }
         if self.origin == Origin::Debian {
-            command.env("RUSTC", &self.rustc);
+            command.env("RUSTC", &self.rustc).env("PATH", path_with_system_first());
         }
         command
     }
@@ -173,15 +162,19 @@ impl Toolchain {
 /// The linker that the compiler on the `PATH` brings.
 pub fn bundled_linker() -> Option<PathBuf> {
     let rustc = Path::new("rustc");
-    let host = version(rustc)?
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))?
-        .to_owned();
-    let linker = sysroot(rustc)?
-        .join("lib/rustlib")
-        .join(host)
-        .join("bin/rust-lld");
+    let host = version(rustc)?.lines().find_map(|line| line.strip_prefix("host: "))?.to_owned();
+    let linker = sysroot(rustc)?.join("lib/rustlib").join(host).join("bin/rust-lld");
     linker.exists().then_some(linker)
+}
+
+/// The `PATH` on which cargo finds its subcommands, Debian's before those of other toolchains.
+fn path_with_system_first() -> OsString {
+    let mut path = OsString::from(SYSTEM_BIN);
+    if let Some(rest) = env::var_os("PATH") {
+        path.push(":");
+        path.push(rest);
+    }
+    path
 }
 
 fn fix(choice: Choice, target: &str) -> String {
@@ -198,6 +191,13 @@ fn version(rustc: &Path) -> Option<String> {
     output_of(Command::new(rustc).arg("-vV"))
 }
 
+/// Whether a compiler of this `rustc -vV` can compile the workspace.
+fn is_recent(version: &str) -> bool {
+    let minor = |version: &str| version.split('.').nth(1)?.parse::<u32>().ok();
+    let release = version.lines().find_map(|line| line.strip_prefix("release: "));
+    release.and_then(minor) >= minor(env!("CARGO_PKG_RUST_VERSION"))
+}
+
 fn sysroot(rustc: &Path) -> Option<PathBuf> {
     output_of(Command::new(rustc).args(["--print", "sysroot"])).map(PathBuf::from)
 }
@@ -208,18 +208,13 @@ fn target_libraries(rustc: &Path, target: &str) -> Option<PathBuf> {
 
 fn has_library(directory: &Path, prefix: &str) -> bool {
     std::fs::read_dir(directory).is_ok_and(|entries| {
-        entries
-            .flatten()
-            .any(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        entries.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
     })
 }
 
 /// What a program prints, if it succeeds.
 fn output_of(command: &mut Command) -> Option<String> {
-    let output = command
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
+    let output = command.output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8(output.stdout).ok()?.trim_end().to_owned())
 }
 
@@ -232,6 +227,13 @@ mod tests {
         assert!(Choice::Any.allows(Origin::Rustup) && Choice::Any.allows(Origin::Debian));
         let only = Choice::Only(Origin::Debian);
         assert!(only.allows(Origin::Debian) && !only.allows(Origin::Rustup));
+    }
+
+    #[test]
+    fn older_compilers_are_passed_over() {
+        assert!(is_recent("rustc 1.96.0 (built from a source tarball)\nrelease: 1.96.0\n"));
+        assert!(!is_recent("rustc 1.85.0\nrelease: 1.85.0\n"));
+        assert!(!is_recent(""));
     }
 
     #[test]

@@ -18,22 +18,15 @@ pub(crate) struct Workspace {
 impl Workspace {
     /// Finds the workspace: `FIXIE_SOURCE`, else where this crate was compiled.
     pub fn locate() -> Result<Self, EmulatorError> {
-        let root = env::var_os("FIXIE_SOURCE").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."),
-            PathBuf::from,
-        );
-        let root = root
-            .canonicalize()
-            .map_err(|_| EmulatorError::NoSource(root))?;
+        let root = env::var_os("FIXIE_SOURCE")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."), PathBuf::from);
+        let root = root.canonicalize().map_err(|_| EmulatorError::NoSource(root))?;
         if !root.join("firmware/Cargo.toml").is_file() {
             return Err(EmulatorError::NoSource(root));
         }
         let target = env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| root.join("target"), |dir| root.join(dir));
-        Ok(Self {
-            cache: target.join("emulator"),
-            root,
-        })
+        Ok(Self { cache: target.join("emulator"), root })
     }
 
     /// A directory of the cache, created if need be.

@@ -12,10 +12,7 @@ const AROUND: u64 = 3;
 fn profile(board: &str) -> Profile {
     let board = Board::find(board).unwrap();
     let firmware = Firmware::build(board, CALIBRATION, None, &|_| {}).unwrap();
-    let run = Run {
-        profile: Profiling::List { first: 1, last: 2 },
-        ..Run::default()
-    };
+    let run = Run { profile: Profiling::List { first: 1, last: 2 }, ..Run::default() };
     firmware.run(&run, &|_| {}).unwrap().profile.unwrap()
 }
 
@@ -37,16 +34,8 @@ fn assert_exact(board: &str) -> Counters {
     assert_eq!(counters.branches, TURNS, "{board}");
     // The first turn is in the block of the function's entry.
     let body = first.hot.first().unwrap();
-    assert_eq!(
-        (body.executions, body.instructions),
-        (TURNS - 1, 5 * (TURNS - 1)),
-        "{board}"
-    );
-    assert_eq!(
-        profile(board),
-        first,
-        "{board}: a second run counts otherwise"
-    );
+    assert_eq!((body.executions, body.instructions), (TURNS - 1, 5 * (TURNS - 1)), "{board}");
+    assert_eq!(profile(board), first, "{board}: a second run counts otherwise");
     counters
 }
 
@@ -54,10 +43,7 @@ fn assert_exact(board: &str) -> Counters {
 fn cortex_m4_counts_are_exact() {
     let counters = assert_exact("cortex-m4");
     // Each turn: store 1, load 2, three more; a refill of 2 for each but the last.
-    assert_eq!(
-        counters.cortex_m4_cycles,
-        AROUND + 6 * TURNS + 2 * (TURNS - 1)
-    );
+    assert_eq!(counters.cortex_m4_cycles, AROUND + 6 * TURNS + 2 * (TURNS - 1));
 }
 
 #[test]

@@ -92,10 +92,7 @@ mod tests {
         }
         let totals = block.totals(2);
         assert_eq!(totals.instructions, 40);
-        assert_eq!(
-            (totals.loads, totals.stores, totals.multiplies),
-            (10, 0, 10)
-        );
+        assert_eq!((totals.loads, totals.stores, totals.multiplies), (10, 0, 10));
         assert_eq!(totals.branches, 10);
         assert_eq!(totals.cortex_m4_cycles, 10 * (2 + 1 + 1 + 1) + 9 * 2);
     }

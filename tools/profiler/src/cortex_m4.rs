@@ -58,9 +58,7 @@ pub fn straight_line_cycles(timings: impl IntoIterator<Item = Timing>) -> u64 {
         cycles += match timing {
             Timing::Cycles(cycles) => u64::from(cycles),
             // Stored while the next instruction executes.
-            Timing::Store {
-                address: [_, NO_REGISTER],
-            } => 1,
+            Timing::Store { address: [_, NO_REGISTER] } => 1,
             Timing::Load { address, .. } | Timing::Store { address } => {
                 2 - u64::from(pipelines(address))
             }
@@ -78,22 +76,14 @@ mod tests {
     use super::*;
 
     fn load(destination: u8, base: u8) -> Timing {
-        Timing::Load {
-            destination,
-            address: [base, NO_REGISTER],
-        }
+        Timing::Load { destination, address: [base, NO_REGISTER] }
     }
 
     /// The examples of the manual's section 3.3.3.
     #[test]
     fn neighbouring_loads_and_stores_pipeline() {
-        let indexed_load = Timing::Load {
-            destination: 0,
-            address: [1, 2],
-        };
-        let store_immediate = Timing::Store {
-            address: [3, NO_REGISTER],
-        };
+        let indexed_load = Timing::Load { destination: 0, address: [1, 2] };
+        let store_immediate = Timing::Store { address: [3, NO_REGISTER] };
         let store_indexed = Timing::Store { address: [3, 2] };
         // LDR R0,[R1]; LDR R1,[R2]: three cycles.
         assert_eq!(straight_line_cycles([load(0, 1), load(1, 2)]), 3);
@@ -102,10 +92,7 @@ mod tests {
         // LDR R0,[R1,R2]; STR R1,[R3,R2]: three cycles.
         assert_eq!(straight_line_cycles([indexed_load, store_indexed]), 3);
         // LDR R0,[R1,R5]; LDR R1,[R2]; LDR R2,[R3,#4]: four cycles.
-        assert_eq!(
-            straight_line_cycles([indexed_load, load(1, 2), load(2, 3)]),
-            4
-        );
+        assert_eq!(straight_line_cycles([indexed_load, load(1, 2), load(2, 3)]), 4);
     }
 
     #[test]
@@ -117,9 +104,6 @@ mod tests {
     fn nothing_pipelines_after_a_store_or_an_arithmetic_instruction() {
         let store_indexed = Timing::Store { address: [3, 2] };
         assert_eq!(straight_line_cycles([store_indexed, load(0, 1)]), 4);
-        assert_eq!(
-            straight_line_cycles([load(0, 1), Timing::ONE, load(1, 2)]),
-            5
-        );
+        assert_eq!(straight_line_cycles([load(0, 1), Timing::ONE, load(1, 2)]), 5);
     }
 }

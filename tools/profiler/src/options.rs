@@ -48,11 +48,7 @@ impl Options {
         let mark = mark.ok_or(OptionsError::Missing("mark"))?;
         let out = out.ok_or(OptionsError::Missing("out"))?;
         // Symbols of Thumb functions have bit 0 set; no instruction of either set lies there.
-        Ok(Self {
-            mark_address: mark & !1,
-            out,
-            hot,
-        })
+        Ok(Self { mark_address: mark & !1, out, hot })
     }
 }
 

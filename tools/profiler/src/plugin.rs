@@ -94,9 +94,7 @@ impl Recorder {
     }
 
     fn execute(&self, block: &'static Block) {
-        let previous = self
-            .current
-            .swap(ptr::from_ref(block).cast_mut(), Ordering::Relaxed);
+        let previous = self.current.swap(ptr::from_ref(block).cast_mut(), Ordering::Relaxed);
         // SAFETY: the pointer is null or was stored by this function from a `&'static Block`.
         if let Some(previous) = unsafe { previous.as_ref() } {
             previous.leave_to(block.address);
@@ -110,9 +108,8 @@ impl Recorder {
     fn mark(&self) {
         let refill = self.isa.refill_cycles();
         let blocks = lock(&self.blocks);
-        let totals = blocks
-            .iter()
-            .fold(Counters::default(), |sum, block| sum + block.totals(refill));
+        let totals =
+            blocks.iter().fold(Counters::default(), |sum, block| sum + block.totals(refill));
         let mut marks = lock(&self.marks);
         if let Some(hot) = &self.options.hot {
             if marks.len() == hot.start {
@@ -126,10 +123,7 @@ impl Recorder {
     }
 
     fn profile(&self) -> Profile {
-        Profile {
-            marks: lock(&self.marks).clone(),
-            hot: lock(&self.hot).blocks.clone(),
-        }
+        Profile { marks: lock(&self.marks).clone(), hot: lock(&self.hot).blocks.clone() }
     }
 }
 
@@ -141,16 +135,10 @@ impl HotRegion {
     /// QEMU may have translated the same code more than once; such blocks are added up.
     fn end(&mut self, blocks: &[&'static Block]) {
         let mut merged = BTreeMap::<(u64, u64), u64>::new();
-        let before = self
-            .executions_before
-            .iter()
-            .copied()
-            .chain(std::iter::repeat(0));
+        let before = self.executions_before.iter().copied().chain(std::iter::repeat(0));
         for (block, before) in blocks.iter().zip(before) {
             let executions = block.executions() - before;
-            *merged
-                .entry((block.address, block.instructions()))
-                .or_default() += executions;
+            *merged.entry((block.address, block.instructions())).or_default() += executions;
         }
         self.blocks = merged
             .into_iter()
@@ -162,8 +150,7 @@ impl HotRegion {
             })
             .collect();
         // Stable, so that blocks of equal weight stay in the order of their addresses.
-        self.blocks
-            .sort_by_key(|block| std::cmp::Reverse(block.instructions));
+        self.blocks.sort_by_key(|block| std::cmp::Reverse(block.instructions));
     }
 }
 
@@ -291,9 +278,6 @@ unsafe extern "C" fn finish(_id: PluginId, _user_data: *mut c_void) {
         .and_then(|bytes| fs::write(&recorder.options.out, bytes));
     if let Err(error) = written {
         // Whoever waits for the file finds none.
-        eprintln!(
-            "fixie-profiler: {}: {error}",
-            recorder.options.out.display()
-        );
+        eprintln!("fixie-profiler: {}: {error}", recorder.options.out.display());
     }
 }

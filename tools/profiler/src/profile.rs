@@ -89,22 +89,10 @@ mod tests {
 
     #[test]
     fn a_region_is_the_difference_of_two_snapshots() {
-        let early = Counters {
-            instructions: 10,
-            loads: 3,
-            ..Counters::default()
-        };
-        let late = Counters {
-            instructions: 25,
-            loads: 5,
-            branches: 1,
-            ..Counters::default()
-        };
+        let early = Counters { instructions: 10, loads: 3, ..Counters::default() };
+        let late = Counters { instructions: 25, loads: 5, branches: 1, ..Counters::default() };
         let region = late - early;
-        assert_eq!(
-            (region.instructions, region.loads, region.branches),
-            (15, 2, 1)
-        );
+        assert_eq!((region.instructions, region.loads, region.branches), (15, 2, 1));
         assert_eq!(early + region, late);
         assert_eq!(early * 2, early + early);
     }

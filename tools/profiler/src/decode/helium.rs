@@ -180,11 +180,7 @@ mod tests {
     fn vector_encodings() {
         for &(first, second, text, class) in CASES {
             let instruction = thumb::decode(first, second);
-            assert_eq!(
-                (instruction.len_bytes, instruction.class),
-                (4, class),
-                "{text}"
-            );
+            assert_eq!((instruction.len_bytes, instruction.class), (4, class), "{text}");
         }
     }
 }

@@ -37,19 +37,11 @@ pub enum Class {
 impl Instruction {
     /// A 16-bit instruction.
     const fn short(class: Class, timing: Timing) -> Self {
-        Self {
-            len_bytes: 2,
-            class,
-            timing,
-        }
+        Self { len_bytes: 2, class, timing }
     }
 
     /// A 32-bit instruction.
     const fn long(class: Class, timing: Timing) -> Self {
-        Self {
-            len_bytes: 4,
-            class,
-            timing,
-        }
+        Self { len_bytes: 4, class, timing }
     }
 }

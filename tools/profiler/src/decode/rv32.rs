@@ -8,10 +8,7 @@ use crate::cortex_m4::Timing;
 pub fn decode(first: u16, second: u16) -> Instruction {
     let nothing = Timing::Cycles(0);
     if is_long(first) {
-        Instruction::long(
-            long_class(u32::from(second) << 16 | u32::from(first)),
-            nothing,
-        )
+        Instruction::long(long_class(u32::from(second) << 16 | u32::from(first)), nothing)
     } else {
         Instruction::short(short_class(first), nothing)
     }
@@ -119,11 +116,7 @@ mod tests {
     fn long_encodings() {
         for &(code, text, class) in LONG {
             let instruction = decode(code as u16, (code >> 16) as u16);
-            assert_eq!(
-                (instruction.len_bytes, instruction.class),
-                (4, class),
-                "{text}"
-            );
+            assert_eq!((instruction.len_bytes, instruction.class), (4, class), "{text}");
         }
     }
 
@@ -131,11 +124,7 @@ mod tests {
     fn short_encodings() {
         for &(code, text, class) in SHORT {
             let instruction = decode(code, 0);
-            assert_eq!(
-                (instruction.len_bytes, instruction.class),
-                (2, class),
-                "{text}"
-            );
+            assert_eq!((instruction.len_bytes, instruction.class), (2, class), "{text}");
         }
     }
 }

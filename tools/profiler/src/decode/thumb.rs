@@ -10,11 +10,7 @@ pub(super) const PC: u8 = 15;
 
 /// Decodes the instruction whose halfwords are `first` and, if it has one, `second`.
 pub fn decode(first: u16, second: u16) -> Instruction {
-    if is_long(first) {
-        thumb32::decode(first, second)
-    } else {
-        decode_short(first)
-    }
+    if is_long(first) { thumb32::decode(first, second) } else { decode_short(first) }
 }
 
 /// Whether a second halfword belongs to the instruction that starts with `first`.
@@ -42,11 +38,7 @@ fn special_data_or_branch(code: u16) -> (Class, Timing) {
     let destination = register(code, 0) | (bits(code, 7, 1) as u8) << 3;
     let operation = bits(code, 8, 2);
     let writes_pc = operation != 0b01 && destination == PC;
-    let class = if operation == 0b11 || writes_pc {
-        Class::Branch
-    } else {
-        Class::Other
-    };
+    let class = if operation == 0b11 || writes_pc { Class::Branch } else { Class::Other };
     (class, Timing::ONE)
 }
 
@@ -61,16 +53,8 @@ fn single_transfer(code: u16) -> (Class, Timing) {
         };
     }
     let is_load = bits(code, 11, 1) == 1;
-    let (data, base) = if code >> 12 == 0b1001 {
-        (register(code, 8), SP)
-    } else {
-        (data, base)
-    };
-    if is_load {
-        load(data, base, NO_REGISTER)
-    } else {
-        store(base, NO_REGISTER)
-    }
+    let (data, base) = if code >> 12 == 0b1001 { (register(code, 8), SP) } else { (data, base) };
+    if is_load { load(data, base, NO_REGISTER) } else { store(base, NO_REGISTER) }
 }
 
 /// A5.2.5: PUSH, POP, compare-and-branch, hints, and what adds to the stack pointer.
@@ -86,11 +70,7 @@ fn miscellaneous(code: u16) -> (Class, Timing) {
 
 /// A5.2.6: B with a condition; UDF and SVC.
 fn conditional_branch_or_call(code: u16) -> (Class, Timing) {
-    let class = if bits(code, 8, 4) < 0b1110 {
-        Class::Branch
-    } else {
-        Class::Other
-    };
+    let class = if bits(code, 8, 4) < 0b1110 { Class::Branch } else { Class::Other };
     (class, Timing::ONE)
 }
 
@@ -100,23 +80,12 @@ pub(super) fn load(destination: u8, base: u8, offset: u8) -> (Class, Timing) {
         // "At least five cycles": two for the load, three for the refill.
         return (Class::Load, Timing::Cycles(3));
     }
-    (
-        Class::Load,
-        Timing::Load {
-            destination,
-            address: [base, offset],
-        },
-    )
+    (Class::Load, Timing::Load { destination, address: [base, offset] })
 }
 
 /// A store to `base` plus a register or an immediate.
 pub(super) fn store(base: u8, offset: u8) -> (Class, Timing) {
-    (
-        Class::Store,
-        Timing::Store {
-            address: [base, offset],
-        },
-    )
+    (Class::Store, Timing::Store { address: [base, offset] })
 }
 
 /// A load or store of all registers in the list: one cycle, and one for each.

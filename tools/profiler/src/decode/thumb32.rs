@@ -50,14 +50,7 @@ fn branch_or_control(first: u16, second: u16) -> (Class, Timing) {
         // LE, LETP, WLS and WLSTP branch; DLS, VCTP and the like only set up.
         _ => bits(second, 13, 1) == 0,
     };
-    (
-        if is_branch {
-            Class::Branch
-        } else {
-            Class::Other
-        },
-        Timing::ONE,
-    )
+    (if is_branch { Class::Branch } else { Class::Other }, Timing::ONE)
 }
 
 /// A5.3.7 to A5.3.10: loads and stores of one register, preload hints.
@@ -65,11 +58,7 @@ fn single_transfer(first: u16, second: u16) -> (Class, Timing) {
     let base = bits(first, 0, 4) as u8;
     let data = bits(second, 12, 4) as u8;
     let has_register_offset = bits(first, 7, 1) == 0 && bits(second, 11, 1) == 0 && base != PC;
-    let offset = if has_register_offset {
-        bits(second, 0, 4) as u8
-    } else {
-        NO_REGISTER
-    };
+    let offset = if has_register_offset { bits(second, 0, 4) as u8 } else { NO_REGISTER };
     let is_word = bits(first, 5, 2) == 0b10;
     match bits(first, 4, 1) {
         0 => store(base, offset),
@@ -108,18 +97,10 @@ fn float_transfer(first: u16, second: u16) -> (Class, Timing) {
     if first & 0xFFE0 == 0xEC40 {
         return (Class::Other, Timing::Cycles(2)); // VMOV of two registers
     }
-    let class = if bits(first, 4, 1) == 1 {
-        Class::Load
-    } else {
-        Class::Store
-    };
+    let class = if bits(first, 4, 1) == 1 { Class::Load } else { Class::Store };
     let is_single = first & 0x0120 == 0x0100; // offset without write-back: VLDR, VSTR
     let is_double = bits(second, 8, 4) == 0b1011;
-    let words = if is_single {
-        1 + u8::from(is_double)
-    } else {
-        bits(second, 0, 8) as u8
-    };
+    let words = if is_single { 1 + u8::from(is_double) } else { bits(second, 0, 8) as u8 };
     (class, Timing::Cycles(words.saturating_add(1)))
 }
 

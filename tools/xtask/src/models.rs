@@ -1,0 +1,121 @@
+//! The models that are measured, and the command that converts and measures them.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, bail};
+use fixie_emulator::{BOARDS, Board};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+use crate::process::{cargo, root};
+
+/// The table, in a file of its own because it is data.
+const TABLE: &str = include_str!("../models.toml");
+
+/// A model to be measured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// What the figures call it.
+    pub name: String,
+    /// The ONNX file.
+    onnx: String,
+    /// Calibration data, if the model is not quantised already.
+    calib: Option<String>,
+    /// The boards it is measured on; all if there is no list. It may still be too large for some.
+    boards: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    model: Vec<Model>,
+}
+
+/// The models whose files are here, and the names of the others.
+pub fn available() -> Result<(Vec<Model>, Vec<String>)> {
+    let table: Table = toml::from_str(TABLE).context("tools/xtask/models.toml")?;
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        table.model.into_iter().partition(|model| resolve(&model.onnx).is_some());
+    Ok((here, elsewhere.into_iter().map(|model| model.name).collect()))
+}
+
+impl Model {
+    /// The boards it is measured on.
+    pub fn boards(&self) -> Result<Vec<&'static Board>> {
+        match &self.boards {
+            None => Ok(BOARDS.iter().collect()),
+            Some(names) => {
+                Ok(names.iter().map(|name| Board::find(name)).collect::<Result<_, _>>()?)
+            }
+        }
+    }
+
+    /// Converts the model for a board and gives the image's path.
+    pub fn convert(&self, board: &Board, directory: &TempDir) -> Result<PathBuf> {
+        let image = directory.path().join(format!("{}-{}.fixie", self.name, board.name));
+        let mut command = fixie()?;
+        command.arg("convert").arg(self.path(&self.onnx)?);
+        if let Some(calib) = &self.calib {
+            command.arg("--calib").arg(self.path(calib)?);
+        }
+        // The micro:bit's core executes what is packed for its successor.
+        let target = if board.name == "cortex-m0" { "cortex-m0plus" } else { board.name };
+        command.args(["--target", target, "--output"]).arg(&image);
+        output(&mut command)?;
+        Ok(image)
+    }
+
+    fn path(&self, path: &str) -> Result<PathBuf> {
+        resolve(path).with_context(|| format!("{}: FIXIE_MODELS is not set", self.name))
+    }
+}
+
+/// What a command of ours prints; what it has to say if it fails is passed on.
+pub fn output(command: &mut Command) -> Result<Vec<u8>> {
+    let output = command.output().context("cannot start fixie")?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(output.stdout)
+}
+
+/// The `fixie` command, built on first use. The tests' profile is good enough to convert with, and
+/// what it takes has been compiled for them.
+pub fn fixie() -> Result<Command> {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    if let Some(program) = PROGRAM.get() {
+        return Ok(Command::new(program));
+    }
+    let arguments = ["build", "--profile", "test", "--package", "fixie-cli"];
+    crate::process::run(&mut cargo(&arguments))?;
+    let target =
+        env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let program =
+        root().join(target).join("debug").join(format!("fixie{}", env::consts::EXE_SUFFIX));
+    Ok(Command::new(PROGRAM.get_or_init(|| program)))
+}
+
+/// A path of the table; none if it is in a place that is not known here.
+fn resolve(path: &str) -> Option<PathBuf> {
+    match path.strip_prefix("${FIXIE_MODELS}/") {
+        None => Some(root().join(path)),
+        Some(rest) => Some(Path::new(&env::var_os("FIXIE_MODELS")?).join(rest)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound() {
+        let (models, _) = available().unwrap();
+        for model in models {
+            assert!(resolve(&model.onnx).unwrap().is_file(), "{}", model.onnx);
+            assert!(!model.boards().unwrap().is_empty());
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The stages of the test, in the order in which they run: cheap ones first.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use fixie_emulator::{Board, firmware};
+use tempfile::TempDir;
+
+use crate::process::{cargo, output, root, run};
+use crate::{budgets, models, readme, size};
+
+/// A part of the test.
+pub struct Stage {
+    /// What `--only` calls it.
+    pub name: &'static str,
+    /// What it checks.
+    pub about: &'static str,
+    /// Whether `--quick` includes it.
+    pub is_quick: bool,
+    /// Checks it.
+    pub run: fn() -> Result<Verdict>,
+}
+
+/// What a stage found, if it did not fail.
+pub enum Verdict {
+    /// All was well.
+    Passed,
+    /// All that could run was well, but this could not.
+    PassedWithout(String),
+    /// Nothing could run, for this reason.
+    NotRun(String),
+}
+
+/// All stages.
+pub const STAGES: &[Stage] = &[
+    Stage { name: "format", about: "the layout of the source", is_quick: true, run: format },
+    Stage { name: "lint", about: "clippy, warnings are errors", is_quick: true, run: lint },
+    Stage { name: "docs", about: "the documentation builds", is_quick: true, run: docs },
+    Stage { name: "host", about: "tests on this machine", is_quick: true, run: host },
+    Stage { name: "firmware", about: "clippy on the firmware", is_quick: false, run: firmware },
+    Stage { name: "size", about: "no panic, no heap on any board", is_quick: false, run: size },
+    Stage { name: "emulated", about: "tests on emulated cores", is_quick: false, run: emulated },
+    Stage { name: "budgets", about: "the checked-in figures", is_quick: false, run: budgets },
+    Stage { name: "fuzz", about: "each fuzz target, a minute", is_quick: false, run: fuzz },
+];
+
+/// Packages whose tests run firmware.
+const EMULATED: [&str; 2] = ["fixie-emulator", "fixie-tests"];
+
+/// Firmware is linted as it is compiled for one board of each architecture.
+const LINTED: [&str; 2] = ["cortex-m4", "rv32"];
+
+/// Seconds that each fuzz target runs.
+const FUZZ_SECONDS: u32 = 60;
+
+fn format() -> Result<Verdict> {
+    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run(cargo(&["fmt", "--all", "--check"]).current_dir(root().join("firmware")))?;
+    Ok(Verdict::Passed)
+}
+
+fn lint() -> Result<Verdict> {
+    run(&mut cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    Ok(Verdict::Passed)
+}
+
+fn docs() -> Result<Verdict> {
+    run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))?;
+    readme::check()?;
+    Ok(Verdict::Passed)
+}
+
+fn host() -> Result<Verdict> {
+    let excluded = EMULATED.iter().flat_map(|package| ["--exclude", package]);
+    run(cargo(&["test", "--workspace"]).args(excluded))?;
+    Ok(Verdict::Passed)
+}
+
+fn firmware() -> Result<Verdict> {
+    let (models, _) = models::available()?;
+    let model = models.first().context("there is no model to build with")?;
+    let directory = TempDir::new()?;
+    for name in LINTED {
+        let board = Board::find(name)?;
+        let image = fs::read(model.convert(board, &directory)?)?;
+        firmware::lint(board, &image, &|_| {})?;
+    }
+    Ok(Verdict::Passed)
+}
+
+fn size() -> Result<Verdict> {
+    size::check()?;
+    Ok(Verdict::Passed)
+}
+
+fn emulated() -> Result<Verdict> {
+    let packages = EMULATED.iter().flat_map(|package| ["--package", package]);
+    run(cargo(&["test"]).args(packages))?;
+    Ok(Verdict::Passed)
+}
+
+fn budgets() -> Result<Verdict> {
+    let (_, elsewhere) = models::available()?;
+    match budgets::compare(false)? {
+        0 if elsewhere.is_empty() => Ok(Verdict::Passed),
+        0 => Ok(Verdict::PassedWithout(format!("{} (not in FIXIE_MODELS)", elsewhere.join(", ")))),
+        changes => bail!("{changes} figures differ; see `cargo xtask budgets --help`"),
+    }
+}
+
+fn fuzz() -> Result<Verdict> {
+    let fuzz = |arguments: &[&str]| {
+        let mut command = Command::new("rustup");
+        command.args(["run", "nightly", "cargo", "fuzz"]).args(arguments);
+        command.args(["--fuzz-dir", "tests/fuzz"]).current_dir(root());
+        command
+    };
+    let Some(targets) = output(&mut fuzz(&["list"])) else {
+        let reason = "there is no nightly toolchain with cargo-fuzz; see `cargo xtask setup`";
+        return Ok(Verdict::NotRun(reason.to_owned()));
+    };
+    for target in targets.lines() {
+        let limit = format!("-max_total_time={FUZZ_SECONDS}");
+        run(fuzz(&["run", target]).args(["--", &limit]))?;
+    }
+    Ok(Verdict::Passed)
+}
