@@ -18,8 +18,9 @@ use crate::onnx;
 
 pub use error::SessionError;
 pub use port::PortInfo;
+pub(crate) use port::from_memory;
 
-/// AlignedBytes at a multiple of 16 bytes, as images and arenas need it.
+/// Memory at a multiple of 16 bytes, as images and arenas need it.
 #[derive(Clone, Debug)]
 struct AlignedBytes(Vec<u128>);
 
@@ -143,7 +144,17 @@ pub struct Session<'a> {
     engine: Engine<'a, ALL_OPS>,
 }
 
-impl Session<'_> {
+impl<'a> Session<'a> {
+    /// The network.
+    pub fn network(&self) -> &'a Network {
+        self.network
+    }
+
+    /// The engine, to go step by step.
+    pub(crate) fn engine(&mut self) -> &mut Engine<'a, ALL_OPS> {
+        &mut self.engine
+    }
+
     /// Clears the state.
     pub fn reset(&mut self) {
         self.engine.reset();
@@ -184,6 +195,16 @@ impl Session<'_> {
     /// [`SessionError::Inputs`], [`SessionError::Shape`], [`SessionError::Port`] for inputs that
     /// are not 8-bit.
     pub fn run_raw(&mut self, inputs: &[ArrayD<i8>]) -> Result<(), SessionError> {
+        self.fill(inputs)?;
+        Ok(self.engine.run()?)
+    }
+
+    /// Fills the inputs as [`run_raw`](Self::run_raw) does, and computes nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_raw`](Self::run_raw).
+    pub fn fill(&mut self, inputs: &[ArrayD<i8>]) -> Result<(), SessionError> {
         self.check_count(inputs.len())?;
         for (index, (values, port)) in inputs.iter().zip(&self.network.inputs).enumerate() {
             let values = port.to_memory(values)?;
@@ -191,7 +212,7 @@ impl Session<'_> {
             port.check_raw(input.bytes_mut().len())?;
             input.bytes_mut().copy_from_slice(bytemuck::cast_slice(&values));
         }
-        Ok(self.engine.run()?)
+        Ok(())
     }
 
     fn check_count(&self, found: usize) -> Result<(), SessionError> {
