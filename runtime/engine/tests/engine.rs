@@ -47,7 +47,7 @@ fn accumulator() -> ImageBuilder {
         a: input,
         b: state,
         output: sum,
-        reserved: 0,
+        rows: 1,
         dims: [1, 1, 1, LEN],
         a_strides: [0, 0, 0, 1],
         b_strides: [0, 0, 0, 1],
@@ -60,7 +60,7 @@ fn accumulator() -> ImageBuilder {
         out_zero: 0,
         act_min: -128,
         act_max: 127,
-        reserved2: 0,
+        reserved: 0,
     };
     let copy = op::Copy {
         input: output,

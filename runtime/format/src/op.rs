@@ -306,8 +306,8 @@ record! {
         pub b: TensorId,
         /// Output, 8 bits, contiguous.
         pub output: TensorId,
-        /// Zero.
-        pub reserved: u16,
+        /// Rows of the operator: 1, or `dims[0]`.
+        pub rows: u16,
         /// Shape, outermost first, padded in front with ones.
         pub dims: [u32; 4],
         /// Elements between neighbours of `a` along each axis.
@@ -333,7 +333,7 @@ record! {
         /// Upper bound of the output.
         pub act_max: i8,
         /// Zero.
-        pub reserved2: u16,
+        pub reserved: u16,
     }
 }
 

@@ -166,6 +166,15 @@ impl<'a> SrcRows<'a> {
     }
 }
 
+impl<'a> SrcRows<'a> {
+    /// What lies from row `y` to the end of the tensor's memory.
+    #[inline(never)]
+    pub fn from_row(&self, y: usize) -> Option<Src<'a>> {
+        let start = slot(y, self.ring_rows).checked_mul(self.row_bytes)?;
+        self.rows.slice(start, self.rows.len().checked_sub(start)?)
+    }
+}
+
 /// The rows of a tensor to write.
 #[derive(Clone, Copy)]
 pub struct DstRows<'a> {

@@ -203,8 +203,9 @@ pub fn check_that(holds: bool, name: &'static str) -> Result<(), Rule> {
     if holds { Ok(()) } else { Err(Rule::Parameter(name)) }
 }
 
-/// Checks that an output can be written and touches none of `inputs`; it may lie exactly over one
-/// of `in_place`, of which the operator reads every element before it writes it.
+/// Checks that an output can be written and touches none of `inputs`; it may lie over one of
+/// `trailed`, which the operator reads from front to back, if it starts at the same byte or before
+/// it. Then the writer of the image answers for it that nothing is overwritten before it is read.
 ///
 /// # Errors
 ///
@@ -213,17 +214,16 @@ pub fn check_output(
     image: &Image<'_>,
     output: TensorId,
     inputs: &[TensorId],
-    in_place: &[TensorId],
+    trailed: &[TensorId],
 ) -> Result<(), Rule> {
     let written = tensor(image, output)?;
     let mut allowed = written.place == Place::Arena as u8;
     for &id in inputs {
         allowed &= !overlap(&written, &tensor(image, id)?);
     }
-    for &id in in_place {
+    for &id in trailed {
         let read = tensor(image, id)?;
-        let same = (read.offset, read.len_bytes) == (written.offset, written.len_bytes);
-        allowed &= same || !overlap(&written, &read);
+        allowed &= written.offset <= read.offset || !overlap(&written, &read);
     }
     if allowed { Ok(()) } else { Err(Rule::Overlap(output)) }
 }

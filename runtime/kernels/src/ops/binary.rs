@@ -3,6 +3,9 @@
 //! - `Add`: `clamp(floor((a · a_multiplier + b · b_multiplier + bias) / 2^shift))`, one rounding
 //!   for both operands.
 //! - `Mul`: `clamp(out_zero + requant((a − a_zero) · (b − b_zero)))`.
+//!
+//! An operator of one row computes everything at once. One of `dims[0]` rows takes the outermost
+//! axis row by row; then its operands and its output may be rings.
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -15,7 +18,9 @@ use crate::arch::view::Src;
 use crate::memory::Memory;
 use crate::ops::Operator;
 use crate::requantize::{Requantizer, clamp};
-use crate::rule::{Rule, check_len, check_output, check_room, check_rows, check_that, product};
+use crate::rule::{
+    Rule, check_len, check_output, check_room, check_row_tensor, check_rows, check_that, product,
+};
 
 /// [`Opcode::Add`](fixie_format::Opcode::Add).
 pub struct Add;
@@ -27,9 +32,9 @@ impl Operator for Add {
         check(params, rows, image)
     }
 
-    fn run(params: &Binary, _rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+    fn run(params: &Binary, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let &Binary { a_multiplier, b_multiplier, bias, shift, act_min, act_max, .. } = params;
-        for_each_pair(params, memory, |a, b| {
+        for_each_pair(params, rows, memory, |a, b| {
             let sum = i32::from(a)
                 .wrapping_mul(a_multiplier)
                 .wrapping_add(i32::from(b).wrapping_mul(b_multiplier))
@@ -49,7 +54,7 @@ impl Operator for Mul {
         check(params, rows, image)
     }
 
-    fn run(params: &Binary, _rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+    fn run(params: &Binary, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let requantizer = Requantizer {
             shift: params.shift,
             zero: params.out_zero,
@@ -58,7 +63,7 @@ impl Operator for Mul {
         };
         let (a_zero, b_zero) = (i32::from(params.a_zero), i32::from(params.b_zero));
         let multiplier = params.a_multiplier;
-        for_each_pair(params, memory, |a, b| {
+        for_each_pair(params, rows, memory, |a, b| {
             let product = (i32::from(a) - a_zero) * (i32::from(b) - b_zero);
             requantizer.apply(product, multiplier)
         })
@@ -67,23 +72,35 @@ impl Operator for Mul {
 
 /// The rules of both operators.
 fn check(params: &Binary, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
-    check_rows(rows, 1)?;
+    check_rows(rows, params.rows)?;
+    let by_rows = u32::from(rows) == params.dims[0];
+    check_that(rows == 1 || by_rows, "rows")?;
     check_that(params.shift < 32, "shift")?;
     check_that(params.act_min <= params.act_max, "act_min")?;
-    check_that(params.reserved == 0 && params.reserved2 == 0, "reserved")?;
+    check_that(params.reserved == 0, "reserved")?;
     check_that(!params.dims.contains(&0), "dims")?;
-    check_len(image, params.output, product(&params.dims), 1)?;
-    check_operand(params, image, params.a, params.a_strides)?;
-    check_operand(params, image, params.b, params.b_strides)
+    let row_bytes = product(&params.dims[1..]);
+    if by_rows {
+        check_row_tensor(image, params.output, rows, row_bytes)?;
+    } else {
+        check_len(image, params.output, product(&params.dims), 1)?;
+    }
+    let row_bytes = row_bytes.and_then(|bytes| bytes.try_into().ok());
+    for (operand, strides) in [(params.a, params.a_strides), (params.b, params.b_strides)] {
+        let whole_rows = by_rows && Some(strides[0]) == row_bytes;
+        check_operand(params, image, operand, strides, whole_rows)?;
+    }
+    Ok(())
 }
 
-/// An operand holds what its strides reach. It may lie under the output if it is read in the order
-/// in which the output is written.
+/// An operand holds what its strides reach; it may be a ring if it is read by whole rows. It may
+/// lie under the output if it is read in the order in which the output is written.
 fn check_operand(
     params: &Binary,
     image: &Image<'_>,
     operand: TensorId,
     strides: [u32; 4],
+    whole_rows: bool,
 ) -> Result<(), Rule> {
     let (mut last, mut inner, mut contiguous) = (0, 1u32, true);
     for (&extent, &stride) in params.dims.iter().zip(&strides).rev() {
@@ -92,8 +109,13 @@ fn check_operand(
         contiguous &= extent == 1 || stride == inner;
         inner = inner.wrapping_mul(extent);
     }
-    let elements = usize::try_from(last).ok().and_then(|last| last.checked_add(1));
-    check_room(image, operand, elements, 1)?;
+    if whole_rows && contiguous {
+        let rows = params.dims[0].try_into().map_err(|_| Rule::Rows)?;
+        check_row_tensor(image, operand, rows, Some(strides[0] as usize))?;
+    } else {
+        let elements = usize::try_from(last).ok().and_then(|last| last.checked_add(1));
+        check_room(image, operand, elements, 1)?;
+    }
     if contiguous {
         check_output(image, params.output, &[], &[operand])
     } else {
@@ -101,18 +123,26 @@ fn check_operand(
     }
 }
 
-/// Writes `f(a, b)` for every element of the output.
-fn for_each_pair(params: &Binary, memory: &mut Memory<'_>, f: impl Fn(i8, i8) -> i8) -> Option<()> {
+/// Writes `f(a, b)` for every element of the output, or of the given rows of it.
+fn for_each_pair(
+    params: &Binary,
+    rows: Range<usize>,
+    memory: &mut Memory<'_>,
+    f: impl Fn(i8, i8) -> i8,
+) -> Option<()> {
     let tensors = memory.tensors();
-    let (a, b) = (tensors.src(params.a)?, tensors.src(params.b)?);
-    let output = tensors.dst(params.output)?;
+    let row_bytes = product(&params.dims[1..])?;
+    let a = tensors.src_rows(params.a, params.a_strides[0] as usize)?;
+    let b = tensors.src_rows(params.b, params.b_strides[0] as usize)?;
+    let output = tensors.dst_rows(params.output, row_bytes)?;
     let len = params.dims[3] as usize;
-    let mut start = 0;
-    for i in 0..params.dims[0] {
+    for i in if params.rows == 1 { 0..params.dims[0] as usize } else { rows } {
+        let (a, b, output) = (a.from_row(i)?, b.from_row(i)?, output.row(i)?);
+        let mut start = 0;
         for j in 0..params.dims[1] {
             for k in 0..params.dims[2] {
-                let row = |operand, strides| Row::new(operand, strides, [i, j, k]);
-                let (a, b) = (row(a, &params.a_strides)?, row(b, &params.b_strides)?);
+                let a = Row::new(a, &params.a_strides, [j, k])?;
+                let b = Row::new(b, &params.b_strides, [j, k])?;
                 pair_rows(a, b, output.slice(start, len)?.cells(), &f)?;
                 start += len;
             }
@@ -130,13 +160,11 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The row at `outer` of an operand.
-    fn new(operand: Src<'a>, strides: &[u32; 4], outer: [u32; 3]) -> Option<Self> {
-        let mut start = 0usize;
-        for (index, stride) in outer.iter().zip(strides) {
-            let step = (*index as usize).checked_mul(*stride as usize)?;
-            start = start.checked_add(step)?;
-        }
+    /// The row at `middle`, the indices along the two axes between the outermost and the
+    /// innermost.
+    fn new(operand: Src<'a>, strides: &[u32; 4], middle: [u32; 2]) -> Option<Self> {
+        let step = |index: u32, stride: u32| (index as usize).checked_mul(stride as usize);
+        let start = step(middle[0], strides[1])?.checked_add(step(middle[1], strides[2])?)?;
         Some(Self {
             values: operand.slice(start, operand.len().checked_sub(start)?)?,
             stride: strides[3] as usize,
@@ -208,7 +236,7 @@ mod tests {
             a: bench.input(&a),
             b: bench.constant(&b),
             output: bench.output(operand_len(dims, [true; 4])),
-            reserved: 0,
+            rows: 1,
             dims,
             a_strides: strides(dims, a_present),
             b_strides: strides(dims, b_present),
@@ -221,7 +249,7 @@ mod tests {
             out_zero: 0,
             act_min: -128,
             act_max: 127,
-            reserved2: 0,
+            reserved: 0,
         };
         let mut indices = vec![(0, 0)];
         for ((extent, a_stride), b_stride) in
@@ -296,6 +324,18 @@ mod tests {
         }
 
         #[test]
+        fn row_by_row_is_the_same(
+            dims in [DIMS, DIMS, DIMS, DIMS], a_present: [bool; 4], b_present: [bool; 4], seed: u64,
+        ) {
+            let Sample { bench, params, .. } = sample(dims, a_present, b_present, seed);
+            let rows = dims[0] as u16;
+            prop_assert_eq!(
+                bench.run::<Add>(&Binary { rows, ..params }, rows, params.output),
+                bench.run::<Add>(&params, 1, params.output)
+            );
+        }
+
+        #[test]
         fn in_place_is_the_same(dims in [DIMS, DIMS, DIMS, DIMS], b_present: [bool; 4], seed: u64) {
             let Sample { bench, params, .. } = sample(dims, [true; 4], b_present, seed);
             let in_place = Binary { output: params.a, ..params };
@@ -334,7 +374,7 @@ mod tests {
             (Binary { dims: [1, 1, 0, 3], ..params }, Rule::Parameter("dims")),
             (Binary { shift: 32, ..params }, Rule::Parameter("shift")),
             (Binary { act_max: -1, act_min: 0, ..params }, Rule::Parameter("act_min")),
-            (Binary { reserved2: 1, ..params }, Rule::Parameter("reserved")),
+            (Binary { rows: 2, ..params }, Rule::Rows),
             (Binary { b_strides: [0, 0, 4, 1], ..params }, long(11)),
             (Binary { b_strides: [0, 0, u32::MAX, 1], ..params }, long(u32::MAX)),
             (Binary { output: params.b, ..params }, Rule::Overlap(params.b)),
