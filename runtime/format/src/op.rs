@@ -501,8 +501,9 @@ record! {
 /// multipliers. So with `S = full + Σ v·x` and `S0 = low + Σ w0·x`, the sum of channel 1 is
 /// `(S − S0) >> 8`: exact if `v` fits in 16 bits and `|bias1| + 128 · Σ|w1| < 2^23`.
 ///
-/// Taps run over `[kernel_h][kernel_w][in_c / groups]` and are padded with zeros to a multiple of
-/// 4. Groups of 4 taps lie in the order 0, 2, 1, 3, as `SXTB16` unpacks activations.
+/// Taps run over `[kernel_h][kernel_w][in_c / groups]`; every kernel row is padded with zeros to a
+/// multiple of 4 taps, so that it can be read in whole words. Groups of 4 taps lie in the order
+/// 0, 2, 1, 3, as `SXTB16` unpacks activations.
 ///
 /// `bias` and `multipliers` of the record are not used, `shift` is 0.
 pub mod paired {
@@ -513,14 +514,14 @@ pub mod paired {
     /// Words of a pair besides the taps: two before them, two behind.
     pub const CONSTANT_WORDS: usize = 4;
 
-    /// Taps after padding; `None` if that overflows.
-    pub const fn padded_taps(taps: usize) -> Option<usize> {
-        taps.checked_next_multiple_of(TAP_ALIGN)
+    /// Groups of 4 taps of one kernel row of `row_taps` taps.
+    pub const fn row_quads(row_taps: usize) -> usize {
+        row_taps.div_ceil(TAP_ALIGN)
     }
 
-    /// Words of one pair with `padded_taps` taps.
-    pub const fn pair_words(padded_taps: usize) -> usize {
-        CONSTANT_WORDS + padded_taps / 2
+    /// Words of one pair with `quads` groups of 4 taps.
+    pub const fn pair_words(quads: usize) -> usize {
+        CONSTANT_WORDS + 2 * quads
     }
 }
 

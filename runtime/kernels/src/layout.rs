@@ -28,7 +28,8 @@ mod pack {
     use std::vec::Vec;
 
     use fixie_format::Opcode;
-    use fixie_format::op::{self, paired, planar};
+    use fixie_format::op::paired::{TAP_ALIGN, TAP_ORDER};
+    use fixie_format::op::{self, planar};
 
     use crate::ops::patch::Shape;
     use crate::ops::{conv_paired, depthwise_planar};
@@ -73,7 +74,7 @@ mod pack {
         multiplier: i32,
     }
 
-    /// The stream of [`paired`].
+    /// The stream of [`paired`](fixie_format::op::paired).
     fn paired_stream(
         params: &op::Conv,
         shape: &Shape,
@@ -91,30 +92,31 @@ mod pack {
         let mut words = Vec::new();
         for group in channels.chunks_exact(shape.group_out) {
             for pair in group.chunks(2) {
-                push_pair(&mut words, pair[0], *pair.get(1).unwrap_or(&none))?;
+                let pair = [pair[0], *pair.get(1).unwrap_or(&none)];
+                push_pair(&mut words, pair, shape.row_taps)?;
             }
         }
-        let expected = conv_paired::group_words(shape)?.checked_mul(params.groups.into())?;
-        debug_assert_eq!(words.len(), expected);
+        debug_assert_eq!(Some(words.len()), conv_paired::weights_words(params));
         Some(bytemuck::cast_slice(&words).to_vec())
     }
 
     /// Appends two channels; `None` if their sums cannot be told apart.
-    fn push_pair(words: &mut Vec<i32>, first: Channel<'_>, second: Channel<'_>) -> Option<()> {
+    fn push_pair(words: &mut Vec<i32>, pair: [Channel<'_>; 2], row_taps: usize) -> Option<()> {
+        let [first, second] = pair;
         let swing: i64 = second.weights.iter().map(|&w| 128 * i64::from(w).abs()).sum();
         (i64::from(second.bias).abs() + swing < 1 << 23).then_some(())?;
         words.push(second.bias.wrapping_mul(256).wrapping_add(first.bias));
         words.push(first.bias);
-        let combined = first
-            .weights
-            .iter()
-            .zip(second.weights)
-            .map(|(&w0, &w1)| i16::try_from(256 * i32::from(w1) + i32::from(w0)).ok());
-        let mut taps = combined.collect::<Option<Vec<i16>>>()?;
-        taps.resize(paired::padded_taps(taps.len())?, 0);
-        for quad in taps.chunks_exact(paired::TAP_ALIGN) {
-            let [a, b, c, d] = paired::TAP_ORDER.map(|tap| quad[tap]);
-            words.extend([word(a, b), word(c, d)]);
+        let rows = first.weights.chunks_exact(row_taps).zip(second.weights.chunks_exact(row_taps));
+        for (first, second) in rows {
+            for (first, second) in first.chunks(TAP_ALIGN).zip(second.chunks(TAP_ALIGN)) {
+                let mut quad = [0; TAP_ALIGN];
+                for ((v, &w0), &w1) in quad.iter_mut().zip(first).zip(second) {
+                    *v = i16::try_from(256 * i32::from(w1) + i32::from(w0)).ok()?;
+                }
+                let [a, b, c, d] = TAP_ORDER.map(|tap| quad[tap]);
+                words.extend([word(a, b), word(c, d)]);
+            }
         }
         words.extend([first.multiplier, second.multiplier]);
         Some(())

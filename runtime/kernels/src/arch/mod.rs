@@ -3,21 +3,22 @@
 //! [`Isa`] lists the inner loops of the operators. [`Scalar`] defines in plain Rust what each of
 //! them computes; an instruction set replaces those that it does better, and must give the same
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
-//! ([`Pairs`], [`Runs`], …), so that an assembly loop behind them cannot leave its buffers.
+//! ([`paired`], [`planar`]), so that an assembly loop behind them cannot leave its buffers.
 
 #[cfg(fixie_dsp)]
 mod dsp;
-mod paired;
+pub mod paired;
 pub mod planar;
 mod scalar;
 pub mod view;
 
 #[cfg(fixie_dsp)]
 pub use dsp::Dsp;
-pub use paired::{PATCH_WORDS, Pairs, Runs};
 pub use scalar::Scalar;
 
-use view::Dst;
+use paired::{BLOCK, Pairs, Strip};
+use planar::{Channels, Lines, Planes};
+use view::{Dst, Src};
 
 /// The instruction set of the core that is compiled for.
 ///
@@ -41,47 +42,54 @@ pub trait Isa {
         scalar::dot_1x4(patch, rows)
     }
 
-    /// Expands runs of bytes of three pixels to 16-bit lanes, in an order which only
-    /// [`paired_block`](Self::paired_block) knows. `patch` has [`PATCH_WORDS`] words per four
-    /// taps; the runs are those from `quad` · 4 on.
-    fn paired_expand(runs: &Runs<'_>, patch: &mut [u32], quad: usize) -> Option<()> {
+    /// All channels of the pixels of a strip, block by block; the pixels' outputs are `step` bytes
+    /// apart. `patch` has [`Pairs::patch_words`] words of working memory.
+    fn paired_strip(
+        pairs: &Pairs<'_>,
+        strip: &Strip<'_>,
+        patch: &mut [u32],
+        out: Dst<'_>,
+        step: usize,
+    ) -> Option<()> {
+        scalar::paired_strip(pairs, strip, patch, out, step)
+    }
+
+    /// Expands a run of bytes of each pixel of a block to 16-bit lanes, in an order which only
+    /// [`paired_block`](Self::paired_block) knows. They are the taps from `quad` · 4 on.
+    fn paired_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
         scalar::paired_expand(runs, patch, quad)
     }
 
-    /// All channels of three pixels whose patches are expanded: pixel *p* is written `p · step`
-    /// bytes into `out`. With a step of 0 the first pixel is the one that stays.
-    fn paired_block(pairs: &Pairs<'_>, patch: &[u32], out: Dst<'_>, step: usize) -> Option<()> {
+    /// All channels of a block whose patches are expanded; the pixels' outputs are `step` bytes
+    /// apart.
+    fn paired_block(pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize) -> Option<()> {
         scalar::paired_block(pairs, patch, out, step)
     }
 
     /// All channels of one pixel, from the bytes of its patch.
-    fn paired_pixel(pairs: &Pairs<'_>, patch: view::Src<'_>, out: Dst<'_>) -> Option<()> {
+    fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
         scalar::paired_pixel(pairs, patch, out)
     }
 
-    /// Copies pixels of two rows to row pair `row_pair` of four planes, from `column` on.
+    /// Limits bytes to `min..=max`.
+    fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) {
+        scalar::clamp(bytes, bounds);
+    }
+
+    /// Copies pixels to four planes, from `row_pair` and `column` on.
     fn planar_expand(
-        lines: &planar::Lines<'_>,
-        planes: &mut planar::Planes<'_>,
+        lines: &Lines<'_>,
+        planes: &mut Planes<'_>,
         row_pair: usize,
         column: usize,
     ) -> Option<()> {
         scalar::planar_expand(lines, planes, row_pair, column)
     }
 
-    /// All outputs of one channel whose plane is complete. `table` has
-    /// [`table_words`](planar::Window::table_words) words of working memory, which hold from one
-    /// channel of a window to the next what does not change if `fresh` is false.
-    fn planar_channel(channel: &planar::Channel<'_>, table: &mut [u32], fresh: bool) -> Option<()> {
-        let _ = (table, fresh);
-        scalar::planar_channel(channel)
-    }
-}
-
-/// Limits bytes to `min..=max`.
-pub fn clamp_bytes(bytes: Dst<'_>, (min, max): (i8, i8)) {
-    for byte in bytes.cells() {
-        // Not `clamp`, which panics if the bounds are the wrong way round.
-        byte.set(byte.get().max(min).min(max));
+    /// All outputs of some channels whose planes are complete. `table` has
+    /// [`table_words`](planar::Window::table_words) words of working memory.
+    fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
+        let _ = table;
+        scalar::planar_channels(channels)
     }
 }

@@ -4,8 +4,11 @@ use fixie_format::op::paired;
 
 use crate::arch::view::Src;
 
-/// Words of the expanded patches of three pixels, per four taps: two for each pixel.
-pub const PATCH_WORDS: usize = 6;
+/// Output pixels that are computed at a time.
+pub const BLOCK: usize = 3;
+
+/// Words of the expanded patches of a block, per four taps: two for each pixel.
+pub const PATCH_WORDS: usize = 2 * BLOCK;
 
 /// The output channels of one group: a checked stream of weights, see [`paired`].
 #[derive(Clone, Copy)]
@@ -18,16 +21,13 @@ pub struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     /// A stream of `channels` channels with `quads` times four taps, both at least 1; `zero` is
-    /// the output's zero point. `None` if the stream has another length.
+    /// the output's zero point. `None` if the stream has another length, or if a patch is too
+    /// large to be addressed.
     pub fn new(stream: &'a [u32], quads: usize, channels: usize, zero: i8) -> Option<Self> {
-        let pair_words = paired::pair_words(quads.checked_mul(paired::TAP_ALIGN)?);
-        let len = channels.div_ceil(2).checked_mul(pair_words)?;
-        (len == stream.len() && channels != 0 && quads != 0).then_some(Self {
-            stream,
-            quads,
-            channels,
-            zero,
-        })
+        quads.checked_mul(PATCH_WORDS * size_of::<u32>())?;
+        let len = channels.div_ceil(2).checked_mul(paired::pair_words(quads))?;
+        let fits = len == stream.len() && channels != 0 && quads != 0;
+        fits.then_some(Self { stream, quads, channels, zero })
     }
 
     /// The whole stream.
@@ -35,26 +35,24 @@ impl<'a> Pairs<'a> {
         self.stream
     }
 
-    /// The stream of the last pair.
-    pub fn last_pair(&self) -> Option<&'a [u32]> {
-        self.stream.get(self.stream.len().checked_sub(self.pair_words())?..)
-    }
-
     /// Words of one pair.
     pub fn pair_words(&self) -> usize {
-        // Cannot overflow: `new` found a slice at least as long.
-        paired::pair_words(self.taps())
-    }
-
-    /// Taps with padding, a multiple of 4.
-    pub fn taps(&self) -> usize {
-        // Cannot overflow: `new` multiplied it.
-        self.quads.wrapping_mul(paired::TAP_ALIGN)
+        paired::pair_words(self.quads)
     }
 
     /// Groups of four taps.
     pub fn quads(&self) -> usize {
         self.quads
+    }
+
+    /// Taps with padding, a multiple of 4.
+    pub fn taps(&self) -> usize {
+        self.quads.wrapping_mul(paired::TAP_ALIGN)
+    }
+
+    /// Words of the expanded patches of a block.
+    pub fn patch_words(&self) -> usize {
+        self.quads.wrapping_mul(PATCH_WORDS)
     }
 
     /// Number of output channels; an odd last one is paired with nothing.
@@ -68,29 +66,58 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// Bytes of three pixels: for each `rows` runs of `quads` times four bytes.
+/// Neighbouring pixels whose patches lie in the input as they are: for each pixel `rows` runs of
+/// `quads` times four bytes.
 #[derive(Clone, Copy)]
-pub struct Runs<'a> {
-    sources: [Src<'a>; 3],
+pub struct Strip<'a> {
+    source: Src<'a>,
+    pixel_step: usize,
     rows: usize,
     row_step: usize,
     quads: usize,
+    blocks: usize,
 }
 
-impl<'a> Runs<'a> {
-    /// The runs that start at each of `sources`, each `row_step` bytes after the one before;
-    /// `None` if they leave their source, or if there are none.
-    pub fn new(sources: [Src<'a>; 3], rows: usize, row_step: usize, quads: usize) -> Option<Self> {
-        let run_len = quads.checked_mul(paired::TAP_ALIGN)?;
-        let last = rows.checked_sub(1)?.checked_mul(row_step)?;
-        let extent = last.checked_add(run_len)?;
-        let inside = sources.iter().all(|source| extent <= source.len());
-        (inside && quads != 0).then_some(Self { sources, rows, row_step, quads })
+/// How the runs of a [`Strip`] lie.
+#[derive(Clone, Copy)]
+pub struct Steps {
+    /// Bytes from one pixel's run to the next pixel's.
+    pub pixel: usize,
+    /// Bytes from one run of a pixel to its next.
+    pub row: usize,
+}
+
+impl<'a> Strip<'a> {
+    /// As many whole blocks of at most `pixels` pixels as `source` holds; `None` if it holds none.
+    pub fn new(
+        source: Src<'a>,
+        steps: Steps,
+        (rows, quads): (usize, usize),
+        pixels: usize,
+    ) -> Option<Self> {
+        let last_row = rows.checked_sub(1)?.checked_mul(steps.row)?;
+        let extent = last_row.checked_add(quads.checked_mul(paired::TAP_ALIGN)?)?;
+        let behind = source.len().checked_sub(extent)?;
+        let held = behind.checked_div(steps.pixel)?.checked_add(1)?;
+        let blocks = pixels.min(held) / BLOCK;
+        (blocks != 0 && quads != 0).then_some(Self {
+            source,
+            pixel_step: steps.pixel,
+            rows,
+            row_step: steps.row,
+            quads,
+            blocks,
+        })
     }
 
-    /// The three pixels.
-    pub fn sources(&self) -> [Src<'a>; 3] {
-        self.sources
+    /// The bytes, from the first run on.
+    pub fn source(&self) -> Src<'a> {
+        self.source
+    }
+
+    /// Bytes from one pixel's run to the next pixel's.
+    pub fn pixel_step(&self) -> usize {
+        self.pixel_step
     }
 
     /// Runs per pixel.
@@ -98,7 +125,7 @@ impl<'a> Runs<'a> {
         self.rows
     }
 
-    /// Bytes between the starts of neighbouring runs.
+    /// Bytes from one run of a pixel to its next.
     pub fn row_step(&self) -> usize {
         self.row_step
     }
@@ -108,8 +135,14 @@ impl<'a> Runs<'a> {
         self.quads
     }
 
-    /// Groups of four bytes per pixel, in all runs.
-    pub fn all_quads(&self) -> Option<usize> {
-        self.rows.checked_mul(self.quads)
+    /// Number of blocks, at least 1.
+    pub fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// The pixels, one behind the other.
+    pub fn pixels(&self) -> usize {
+        // Cannot overflow: `new` divided.
+        self.blocks.wrapping_mul(BLOCK)
     }
 }

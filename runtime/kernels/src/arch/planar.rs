@@ -31,8 +31,8 @@ pub struct Window {
 }
 
 impl Window {
-    /// Row pairs that `rows` output rows need: one more than they see where that makes a whole
-    /// word of the last tap. `None` if they overflow.
+    /// Row pairs that `rows` output rows need, so that every word of two taps can be read, even if
+    /// one of them has no weight. `None` if they overflow.
     pub fn row_pairs_for(&self, rows: usize) -> Option<usize> {
         let last = rows.checked_sub(1)?.checked_mul(self.stride_h)?;
         (last / 2).checked_add(self.kernel_h / 2)?.checked_add(1)
@@ -58,7 +58,7 @@ impl Window {
     }
 }
 
-/// Where the outputs of one channel go.
+/// Where the outputs of a channel go.
 #[derive(Clone, Copy)]
 pub struct Outputs<'a> {
     out: Dst<'a>,
@@ -66,6 +66,8 @@ pub struct Outputs<'a> {
     columns: usize,
     row_step: usize,
     column_step: usize,
+    /// Where the last one is.
+    last: usize,
 }
 
 impl<'a> Outputs<'a> {
@@ -78,8 +80,9 @@ impl<'a> Outputs<'a> {
     ) -> Option<Self> {
         let last_row = rows.checked_sub(1)?.checked_mul(row_step)?;
         let last_column = columns.checked_sub(1)?.checked_mul(column_step)?;
-        let inside = last_row.checked_add(last_column)? < out.len();
-        inside.then_some(Self { out, rows, columns, row_step, column_step })
+        let last = last_row.checked_add(last_column)?;
+        let inside = last < out.len();
+        inside.then_some(Self { out, rows, columns, row_step, column_step, last })
     }
 
     /// Their memory.
@@ -108,50 +111,72 @@ impl<'a> Outputs<'a> {
     }
 }
 
-/// One channel: its plane, its weights, its outputs.
+/// Some channels: their planes, their weights, their outputs.
 #[derive(Clone, Copy)]
-pub struct Channel<'a> {
+pub struct Channels<'a> {
     window: Window,
-    plane: &'a [u32],
-    stream: &'a [u32],
+    count: usize,
+    planes: &'a [u32],
+    first_pair: usize,
+    streams: &'a [u32],
     outputs: Outputs<'a>,
     zero: i8,
 }
 
-impl<'a> Channel<'a> {
-    /// A channel whose outputs' windows all lie in `plane`, and whose `stream` is as
-    /// [`planar`] describes it; `zero` is the output's zero point. `None` if it is not so.
+impl<'a> Channels<'a> {
+    /// Channels whose planes and `streams`, see [`planar`], lie one behind the other, and their
+    /// outputs side by side: `outputs` are those of the first. The first row pair that they see is
+    /// `first_pair`; the last one of a plane is followed by the first one. `zero` is the output's
+    /// zero point.
+    ///
+    /// `None` if the windows of the outputs need more than the planes have, if the number of
+    /// channels differs or if they are none.
     pub fn new(
         window: Window,
-        plane: &'a [u32],
-        stream: &'a [u32],
+        (planes, first_pair): (&'a [u32], usize),
+        streams: &'a [u32],
         outputs: Outputs<'a>,
         zero: i8,
     ) -> Option<Self> {
+        let count = planes.len().checked_div(window.plane_words()?)?;
+        let words = planar::channel_words(window.kernel_h, window.kernel_w)?;
         let fits = window.row_pairs_for(outputs.rows)? <= window.row_pairs
             && window.columns_for(outputs.columns)? <= window.columns
-            && window.plane_words()? == plane.len()
-            && planar::channel_words(window.kernel_h, window.kernel_w)? == stream.len()
+            && count != 0
+            && window.plane_words()?.checked_mul(count)? == planes.len()
+            && words.checked_mul(count)? == streams.len()
+            && first_pair < window.row_pairs
+            && outputs.last.checked_add(count)? <= outputs.out.len()
             && [window.kernel_h, window.stride_h, window.stride_w].iter().all(|&n| n != 0);
-        fits.then_some(Self { window, plane, stream, outputs, zero })
+        fits.then_some(Self { window, count, planes, first_pair, streams, outputs, zero })
     }
 
-    /// The kernel and the plane's extents.
+    /// The kernel and the planes' extents.
     pub fn window(&self) -> &Window {
         &self.window
     }
 
-    /// The plane.
-    pub fn plane(&self) -> &'a [u32] {
-        self.plane
+    /// Number of channels.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
-    /// Bias, multiplier and weights.
-    pub fn stream(&self) -> &'a [u32] {
-        self.stream
+    /// The planes.
+    pub fn planes(&self) -> &'a [u32] {
+        self.planes
     }
 
-    /// Where the outputs go.
+    /// The first row pair that the outputs see.
+    pub fn first_pair(&self) -> usize {
+        self.first_pair
+    }
+
+    /// Bias, multiplier and weights of each.
+    pub fn streams(&self) -> &'a [u32] {
+        self.streams
+    }
+
+    /// Where the outputs of the first go.
     pub fn outputs(&self) -> &Outputs<'a> {
         &self.outputs
     }
@@ -162,39 +187,69 @@ impl<'a> Channel<'a> {
     }
 }
 
-/// Some pixels of two rows, of which four channels are read.
+/// Some pixels of some pairs of rows, of which four channels are read.
 #[derive(Clone, Copy)]
 pub struct Lines<'a> {
     rows: [Src<'a>; 2],
     steps: [usize; 2],
     count: usize,
+    pairs: usize,
+    pair_step: usize,
 }
 
 impl<'a> Lines<'a> {
-    /// `count` pixels of each row from its start on, `steps` bytes apart; `None` if they leave it
-    /// or there are none.
-    pub fn new(rows: [Src<'a>; 2], steps: [usize; 2], count: usize) -> Option<Self> {
-        let last = count.checked_sub(1)?;
-        for (row, step) in rows.iter().zip(steps) {
-            let end = last.checked_mul(step)?.checked_add(planar::CHANNELS)?;
-            (end <= row.len()).then_some(())?;
-        }
-        Some(Self { rows, steps, count })
+    /// `count` pixels of each row of a pair from its start on, `steps` bytes apart, of a single
+    /// pair of rows; `None` if they leave it or there are none.
+    pub fn pair(rows: [Src<'a>; 2], steps: [usize; 2], count: usize) -> Option<Self> {
+        let lines = Self { rows, steps, count, pairs: 1, pair_step: 0 };
+        lines.are_inside()?.then_some(lines)
     }
 
-    /// The bytes of each row, from the first pixel's first channel on.
+    /// `count` pixels of `pairs` pairs of rows from the starts of the first pair on: pixels `step`
+    /// bytes apart, pairs `pair_step`; `None` if they leave it or there are none.
+    pub fn pairs(
+        rows: [Src<'a>; 2],
+        (count, step): (usize, usize),
+        (pairs, pair_step): (usize, usize),
+    ) -> Option<Self> {
+        let lines = Self { rows, steps: [step; 2], count, pairs, pair_step };
+        lines.are_inside()?.then_some(lines)
+    }
+
+    fn are_inside(&self) -> Option<bool> {
+        let last_pair = self.pairs.checked_sub(1)?.checked_mul(self.pair_step)?;
+        let last_pixel = self.count.checked_sub(1)?;
+        let mut inside = true;
+        for (row, step) in self.rows.iter().zip(self.steps) {
+            let last = last_pair.checked_add(last_pixel.checked_mul(step)?)?;
+            inside &= last.checked_add(planar::CHANNELS)? <= row.len();
+        }
+        Some(inside)
+    }
+
+    /// The bytes of each row of the first pair, from the first pixel's first channel on.
     pub fn rows(&self) -> [Src<'a>; 2] {
         self.rows
     }
 
-    /// Bytes from one pixel to the next in each row.
+    /// Bytes from one pixel to the next in each row; the same if there is more than one pair.
     pub fn steps(&self) -> [usize; 2] {
         self.steps
     }
 
-    /// Number of pixels.
+    /// Pixels per row.
     pub fn count(&self) -> usize {
         self.count
+    }
+
+    /// Pairs of rows.
+    pub fn pair_count(&self) -> usize {
+        self.pairs
+    }
+
+    /// Bytes from one pair to the next.
+    pub fn pair_step(&self) -> usize {
+        self.pair_step
     }
 }
 
@@ -214,15 +269,13 @@ impl<'a> Planes<'a> {
     }
 
     /// All words.
-    pub fn words(&mut self) -> &mut [u32] {
+    pub fn words(&self) -> &[u32] {
         self.words
     }
 
-    /// The words of one plane.
-    pub fn plane(&self, channel: usize) -> Option<&[u32]> {
-        let len = self.plane_words();
-        let start = channel.checked_mul(len)?;
-        self.words.get(start..start.checked_add(len)?)
+    /// All words, to write.
+    pub fn words_mut(&mut self) -> &mut [u32] {
+        self.words
     }
 
     /// Words per plane.
@@ -236,10 +289,11 @@ impl<'a> Planes<'a> {
         self.columns
     }
 
-    /// Where `count` columns from `column` on of a row pair lie in each plane; `None` if they
+    /// Where lines from row pair `row_pair` and `column` on start in each plane; `None` if they
     /// leave it.
-    pub fn place(&self, row_pair: usize, column: usize, count: usize) -> Option<usize> {
-        let inside = row_pair < self.row_pairs && column.checked_add(count)? <= self.columns;
+    pub fn place(&self, lines: &Lines<'_>, row_pair: usize, column: usize) -> Option<usize> {
+        let inside = row_pair.checked_add(lines.pairs)? <= self.row_pairs
+            && column.checked_add(lines.count)? <= self.columns;
         inside.then(|| row_pair.wrapping_mul(self.columns).wrapping_add(column))
     }
 }

@@ -4,9 +4,10 @@
 use fixie_format::op::paired::TAP_ORDER;
 use fixie_format::op::planar;
 
-use crate::arch::planar::{Channel, Lines, Planes};
+use crate::arch::Isa;
+use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
+use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
-use crate::arch::{Isa, PATCH_WORDS, Pairs, Runs};
 use crate::requantize::Requantizer;
 
 /// No instruction set in particular.
@@ -39,19 +40,39 @@ pub fn dot_1x4(x: &[i8], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
     sums
 }
 
+/// See [`Isa::paired_strip`].
+pub fn paired_strip(
+    pairs: &Pairs<'_>,
+    strip: &Strip<'_>,
+    patch: &mut [u32],
+    out: Dst<'_>,
+    step: usize,
+) -> Option<()> {
+    let run_len = strip.quads().checked_mul(TAP_ORDER.len())?;
+    for first in (0..strip.pixels()).step_by(BLOCK) {
+        for row in 0..strip.rows() {
+            let start = row.checked_mul(strip.row_step())?;
+            let [a, b, c] = [0, 1, 2].map(|pixel| {
+                let pixel = first.wrapping_add(pixel).checked_mul(strip.pixel_step())?;
+                strip.source().slice(start.checked_add(pixel)?, run_len)
+            });
+            paired_expand([a?, b?, c?], patch, row.checked_mul(strip.quads())?)?;
+        }
+        let at = first.checked_mul(step)?;
+        let out = out.slice(at, out.len().checked_sub(at)?)?;
+        paired_block(pairs, patch, out, step)?;
+    }
+    Some(())
+}
+
 /// See [`Isa::paired_expand`]. The lanes of each pixel lie together, `[pixel][tap]`, in the order
 /// of the weights.
-pub fn paired_expand(runs: &Runs<'_>, patch: &mut [u32], quad: usize) -> Option<()> {
-    let run_len = runs.quads().checked_mul(TAP_ORDER.len())?;
-    let first = quad.checked_mul(TAP_ORDER.len())?;
+pub fn paired_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
     let taps = patch.len() / PATCH_WORDS * TAP_ORDER.len();
+    let first = quad.checked_mul(TAP_ORDER.len())?;
     let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(patch);
-    for (source, lanes) in runs.sources().iter().zip(lanes.chunks_exact_mut(taps.max(1))) {
-        let mut lanes = lanes.get_mut(first..)?.chunks_exact_mut(run_len);
-        for row in 0..runs.rows() {
-            let run = source.slice(row.checked_mul(runs.row_step())?, run_len)?;
-            expand_run(run, lanes.next()?)?;
-        }
+    for (run, lanes) in runs.into_iter().zip(lanes.chunks_exact_mut(taps.max(1))) {
+        expand_run(run, lanes.get_mut(first..)?.get_mut(..run.len())?)?;
     }
     Some(())
 }
@@ -68,10 +89,10 @@ fn expand_run(run: Src<'_>, lanes: &mut [i16]) -> Option<()> {
 
 /// See [`Isa::paired_block`].
 pub fn paired_block(pairs: &Pairs<'_>, patch: &[u32], out: Dst<'_>, step: usize) -> Option<()> {
-    (patch.len() == pairs.quads().checked_mul(PATCH_WORDS)?).then_some(())?;
+    (patch.len() == pairs.patch_words()).then_some(())?;
     let lanes: &[i16] = bytemuck::must_cast_slice(patch);
     for (index, pair) in pairs.stream().chunks_exact(pairs.pair_words()).enumerate() {
-        for (pixel, lanes) in lanes.chunks_exact(pairs.taps()).enumerate().rev() {
+        for (pixel, lanes) in lanes.chunks_exact(pairs.taps()).enumerate() {
             let at = pixel.checked_mul(step)?.checked_add(index.checked_mul(2)?)?;
             store(pairs, pair, index, sums(pair, lanes.iter().copied())?, out, at)?;
         }
@@ -90,6 +111,14 @@ pub fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<(
         store(pairs, pair, index, sums(pair, lanes)?, out, index.checked_mul(2)?)?;
     }
     Some(())
+}
+
+/// See [`Isa::clamp`].
+pub fn clamp(bytes: Dst<'_>, (min, max): (i8, i8)) {
+    for byte in bytes.cells() {
+        // Not `clamp`, which panics if the bounds are the wrong way round.
+        byte.set(byte.get().max(min).min(max));
+    }
 }
 
 /// The sums of both channels of a pair.
@@ -131,16 +160,17 @@ pub fn planar_expand(
     row_pair: usize,
     column: usize,
 ) -> Option<()> {
-    planes.place(row_pair, column, lines.count())?;
+    planes.place(lines, row_pair, column)?;
     let (columns, plane_words) = (planes.columns(), planes.plane_words());
-    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(planes.words());
-    for (half, (row, step)) in lines.rows().into_iter().zip(lines.steps()).enumerate() {
-        let y = row_pair.checked_mul(2)?.checked_add(half)?;
-        let start = y.checked_mul(columns)?.checked_add(column)?;
-        for (channel, plane) in lanes.chunks_exact_mut(plane_words.checked_mul(2)?).enumerate() {
-            let lanes = plane.get_mut(start..)?.iter_mut().take(lines.count());
-            for (x, lane) in lanes.enumerate() {
-                *lane = row.get(x.wrapping_mul(step).wrapping_add(channel))?.into();
+    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(planes.words_mut());
+    for (channel, plane) in lanes.chunks_exact_mut(plane_words.checked_mul(2)?).enumerate() {
+        let rows = plane.chunks_exact_mut(columns).skip(row_pair.checked_mul(2)?);
+        for (y, lanes) in rows.take(lines.pair_count().checked_mul(2)?).enumerate() {
+            let (rows, steps) = (lines.rows(), lines.steps());
+            let (row, step) = (rows.get(y % 2)?, *steps.get(y % 2)?);
+            let first = (y / 2).checked_mul(lines.pair_step())?.checked_add(channel)?;
+            for (x, lane) in lanes.iter_mut().skip(column).take(lines.count()).enumerate() {
+                *lane = row.get(x.wrapping_mul(step).wrapping_add(first))?.into();
             }
         }
     }
@@ -148,46 +178,53 @@ pub fn planar_expand(
 }
 
 /// Outputs of a row that are computed at a time, so that their taps are neighbours.
-const BLOCK: usize = 8;
+const NEIGHBOURS: usize = 8;
 
-/// See [`Isa::planar_channel`].
-pub fn planar_channel(channel: &Channel<'_>) -> Option<()> {
-    let (bias, rest) = channel.stream().split_first()?;
-    let (multiplier, weights) = rest.split_first()?;
-    let weights: &[i8] = bytemuck::must_cast_slice(weights);
-    let requantizer = Requantizer { shift: 0, zero: channel.zero(), min: i8::MIN, max: i8::MAX };
-    let outputs = channel.outputs();
-    for y in 0..outputs.rows() {
-        for x in (0..outputs.columns()).step_by(BLOCK) {
-            let sums = planar_sums(channel, weights, *bias as i32, y, x)?;
-            let row = y.checked_mul(outputs.row_step())?;
-            for (x, sum) in (x..outputs.columns()).zip(sums) {
-                let at = row.checked_add(x.checked_mul(outputs.column_step())?)?;
-                outputs.out().set(at, requantizer.apply(sum, *multiplier as i32))?;
+/// See [`Isa::planar_channels`].
+pub fn planar_channels(channels: &Channels<'_>) -> Option<()> {
+    let outputs = channels.outputs();
+    let requantizer = Requantizer { shift: 0, zero: channels.zero(), min: i8::MIN, max: i8::MAX };
+    let planes = channels.planes().chunks_exact(channels.window().plane_words()?);
+    let stream_words = channels.streams().len().checked_div(channels.count())?;
+    let streams = channels.streams().chunks_exact(stream_words);
+    for (n, (plane, stream)) in planes.zip(streams).enumerate() {
+        let ([bias, multiplier], weights) = stream.split_first_chunk()?;
+        for y in 0..outputs.rows() {
+            for x in (0..outputs.columns()).step_by(NEIGHBOURS) {
+                let sums = planar_sums(channels, plane, weights, y, x)?;
+                let row = y.checked_mul(outputs.row_step())?.checked_add(n)?;
+                for (x, sum) in (x..outputs.columns()).zip(sums) {
+                    let at = row.checked_add(x.checked_mul(outputs.column_step())?)?;
+                    let acc = sum.wrapping_add(*bias as i32);
+                    outputs.out().set(at, requantizer.apply(acc, *multiplier as i32))?;
+                }
             }
         }
     }
     Some(())
 }
 
-/// The sums of `BLOCK` outputs of row `y` from column `x` on; those beyond the plane are wrong.
+/// The sums of `NEIGHBOURS` outputs of row `y` from column `x` on; those beyond the plane are wrong.
 fn planar_sums(
-    channel: &Channel<'_>,
-    weights: &[i8],
-    bias: i32,
+    channels: &Channels<'_>,
+    plane: &[u32],
+    weights: &[u32],
     y: usize,
     x: usize,
-) -> Option<[i32; BLOCK]> {
-    let window = channel.window();
-    let lanes: &[i16] = bytemuck::must_cast_slice(channel.plane());
-    let mut sums = [bias; BLOCK];
+) -> Option<[i32; NEIGHBOURS]> {
+    let window = channels.window();
+    let weights: &[i8] = bytemuck::must_cast_slice(weights);
+    let lanes: &[i16] = bytemuck::must_cast_slice(plane);
+    let first_row =
+        channels.first_pair().checked_mul(2)?.checked_add(y.checked_mul(window.stride_h)?)?;
+    let first = x.checked_mul(window.stride_w)?;
+    let mut sums = [0i32; NEIGHBOURS];
     let column_len = planar::column_words(window.kernel_h).wrapping_mul(4);
     for (j, column) in weights.chunks_exact(column_len).enumerate() {
         for (i, &weight) in column.iter().take(window.kernel_h).enumerate() {
-            let row = y.wrapping_mul(window.stride_h).wrapping_add(i);
-            let first =
-                x.wrapping_mul(window.stride_w).wrapping_add(j.wrapping_mul(window.dilation_w));
-            let seen = lanes.get(row.wrapping_mul(window.columns).wrapping_add(first)..)?;
+            let row = first_row.wrapping_add(i).checked_rem(window.row_pairs.wrapping_mul(2))?;
+            let at = first.wrapping_add(j.wrapping_mul(window.dilation_w));
+            let seen = lanes.get(row.wrapping_mul(window.columns).wrapping_add(at)..)?;
             for (sum, &lane) in sums.iter_mut().zip(seen.iter().step_by(window.stride_w)) {
                 *sum = i32::from(weight).wrapping_mul(lane.into()).wrapping_add(*sum);
             }

@@ -51,15 +51,15 @@ impl<I: Isa> Operator for Conv<I> {
 
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let shape = Shape::new(params)?;
-        let ring = memory.image().tensor(params.output.into())?.ring_rows != 0;
+        let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
         let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
         let (first, second) =
             scratch.get_mut(..shape.taps.checked_mul(BLOCK)?)?.split_at_mut_checked(shape.taps)?;
         for group in 0..usize::from(params.groups) {
-            let patches = patches(params, group, &shape, tensors)?;
+            let patches = patches(params, group, &shape, tensors, rings)?;
             let channels = Channels::new(params, group, &shape, tensors)?;
-            for_each_span(params, &rows, ring, tensors, |span| {
+            for_each_span(params, &rows, rings, tensors, |span| {
                 let out_c = usize::from(params.window.out_c);
                 let mut pixels = 0..span.len;
                 while let Some(pixel) = pixels.next() {
@@ -102,18 +102,36 @@ pub fn check_conv(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<Sha
     Ok(shape)
 }
 
+/// Which tensors hold some of their rows only.
+#[derive(Clone, Copy)]
+pub struct Rings {
+    input: bool,
+    output: bool,
+}
+
+impl Rings {
+    /// As the image says; `None` if it lacks a tensor.
+    pub fn new(params: &op::Conv, image: &Image<'_>) -> Option<Self> {
+        let is_ring = |id: u16| Some(image.tensor(id.into())?.ring_rows != 0);
+        Some(Self { input: is_ring(params.input)?, output: is_ring(params.output)? })
+    }
+}
+
 /// Where the patches of `group` come from.
 pub fn patches<'a>(
     params: &op::Conv,
     group: usize,
     shape: &Shape,
     tensors: Tensors<'a>,
+    rings: Rings,
 ) -> Option<Patches<'a>> {
     let window = params.window;
     let row_bytes = usize::from(window.in_w).checked_mul(window.in_c.into())?;
     Some(Patches {
         window,
         input: tensors.src_rows(params.input, row_bytes)?,
+        whole: if rings.input { None } else { Some(tensors.src(params.input)?) },
+        row_bytes,
         channel: group.checked_mul(shape.group_in)?,
         channels: shape.group_in,
         pad_value: params.pad_value,
@@ -134,13 +152,13 @@ pub struct Span<'a> {
 pub fn for_each_span<'a>(
     params: &op::Conv,
     rows: &Range<usize>,
-    ring: bool,
+    rings: Rings,
     tensors: Tensors<'a>,
     mut run: impl FnMut(Span<'a>) -> Option<()>,
 ) -> Option<()> {
     let width = usize::from(params.window.out_w);
     let row_bytes = width.checked_mul(params.window.out_c.into())?;
-    if ring {
+    if rings.output {
         let output = tensors.dst_rows(params.output, row_bytes)?;
         for y in rows.clone() {
             run(Span { first: y.checked_mul(width)?, len: width, out: output.row(y)? })?;

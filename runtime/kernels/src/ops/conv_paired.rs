@@ -6,12 +6,13 @@
 //!     for every pair of output channels: 3×2 dot products, requantise, store
 //! ```
 //!
-//! - A patch inside the input is expanded from where it lies; one that touches the padding, or
-//!   whose rows are no whole words, is gathered beside the patches first.
+//! - Where the patches of neighbouring pixels lie inside the input, whole strips of such blocks are
+//!   left to the instruction set. Where some touch the padding, their kernel rows are gathered one
+//!   by one beside the patches.
 //! - Spans of pixels are cut into blocks without regard to rows. A last block of fewer than three
 //!   pixels starts so much earlier that some are computed twice.
-//! - Where there are fewer than three pixels in all and a pixel is its own patch, as in dense
-//!   layers, nothing is expanded beforehand and no scratch memory is needed.
+//! - Fewer than three pixels, as in dense layers, go one by one, expanded on the way. Where a pixel
+//!   is its own patch that needs no scratch memory.
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -19,16 +20,14 @@ use core::ops::Range;
 use fixie_format::op::paired;
 use fixie_format::{Image, op};
 
-use crate::arch::view::Src;
-use crate::arch::{Isa, Native, Pairs, Runs, clamp_bytes};
+use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Steps, Strip};
+use crate::arch::view::{Dst, Src};
+use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
-use crate::ops::conv::{Span, check_conv, for_each_span, patches};
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, patches};
 use crate::ops::patch::{Patches, Shape};
-use crate::rule::{Rule, check_data, check_scratch, check_that};
-
-/// Output pixels that are computed at a time.
-pub const BLOCK: usize = 3;
+use crate::rule::{Rule, check_data, check_scratch, check_that, tensor};
 
 /// [`Opcode::ConvPaired`](fixie_format::Opcode::ConvPaired), its inner loops by `I`.
 pub struct ConvPaired<I = Native>(PhantomData<I>);
@@ -36,42 +35,70 @@ pub struct ConvPaired<I = Native>(PhantomData<I>);
 /// How the patches of a convolution are expanded.
 #[derive(Clone, Copy)]
 struct Plan {
-    /// Taps with padding.
-    padded_taps: usize,
-    /// A pixel is its own patch, in whole words: `taps` contiguous bytes.
+    /// Groups of four taps of a kernel row, padding included.
+    run_quads: usize,
+    /// Groups of four taps of a patch.
+    quads: usize,
+    /// A kernel row is one run of bytes of the input.
+    contiguous: bool,
+    /// A pixel of the input is a patch, in whole words.
     pixels_are_patches: bool,
-    /// Taps that are expanded at a time: a kernel row, or all if rows are no whole words.
-    run_taps: usize,
-    /// Bytes of the memory in which runs of a block are gathered.
-    stage_len: usize,
-    /// There are blocks.
-    blocks: bool,
+    /// Output pixel *n* sees pixel *n* of the input and nothing else.
+    flat: bool,
+    /// Output pixels.
+    pixels: u32,
 }
 
 impl Plan {
     fn new(params: &op::Conv, shape: &Shape) -> Option<Self> {
         let window = &params.window;
-        let padded_taps = paired::padded_taps(shape.taps)?;
+        let run_quads = paired::row_quads(shape.row_taps);
         let whole_words = shape.row_taps.is_multiple_of(paired::TAP_ALIGN);
-        let run_taps = if whole_words { shape.row_taps } else { padded_taps };
-        let pixels_are_patches = whole_words && is_pointwise(window);
-        let pixels = u32::from(window.out_h).checked_mul(window.out_w.into())?;
         Some(Self {
-            padded_taps,
-            pixels_are_patches,
-            run_taps,
-            stage_len: if pixels_are_patches { 0 } else { run_taps.checked_mul(BLOCK)? },
-            blocks: pixels >= BLOCK as u32 || !pixels_are_patches,
+            run_quads,
+            quads: run_quads.checked_mul(window.kernel_h.into())?,
+            contiguous: window.kernel_w == 1 || (window.dilation_w == 1 && params.groups == 1),
+            pixels_are_patches: whole_words && is_pointwise(window),
+            flat: is_pointwise(window)
+                && (window.stride_h, window.stride_w) == (1, 1)
+                && window.in_w == window.out_w,
+            pixels: u32::from(window.out_h).checked_mul(window.out_w.into())?,
         })
     }
 
-    /// Bytes of the expanded patches of a block.
-    fn patch_len(&self) -> Option<usize> {
-        self.padded_taps.checked_mul(size_of::<i16>() * BLOCK)
+    /// Whether there are enough pixels for a block.
+    fn has_blocks(&self) -> bool {
+        self.pixels >= BLOCK as u32
+    }
+
+    /// Words of the expanded patches of a block, or of the bytes of one patch.
+    fn patch_words(&self) -> Option<usize> {
+        if self.has_blocks() {
+            self.quads.checked_mul(PATCH_WORDS)
+        } else if self.pixels_are_patches {
+            Some(0)
+        } else {
+            Some(self.quads)
+        }
+    }
+
+    /// Words of the kernel rows of a block that are gathered at a time, and of one of padding.
+    fn stage_words(&self) -> Option<usize> {
+        if self.has_blocks() && !self.pixels_are_patches {
+            self.run_quads.checked_mul(BLOCK + 1)
+        } else {
+            Some(0)
+        }
+    }
+
+    /// Words of the weights of one group.
+    fn group_words(&self, shape: &Shape) -> Option<usize> {
+        shape.group_out.div_ceil(2).checked_mul(paired::pair_words(self.quads))
     }
 
     fn scratch_len(&self) -> Option<usize> {
-        if self.blocks { self.patch_len()?.checked_add(self.stage_len) } else { Some(0) }
+        let words = self.patch_words()?.checked_add(self.stage_words()?)?;
+        words.checked_mul(size_of::<u32>())
     }
 }
 
@@ -92,49 +119,58 @@ pub fn scratch_len(params: &op::Conv) -> Option<usize> {
     Plan::new(params, &Shape::new(params)?)?.scratch_len()
 }
 
-/// Words of the weights of one group.
-pub fn group_words(shape: &Shape) -> Option<usize> {
-    let pair_words = paired::pair_words(paired::padded_taps(shape.taps)?);
-    shape.group_out.div_ceil(2).checked_mul(pair_words)
+/// Words of the weights of all groups.
+pub fn weights_words(params: &op::Conv) -> Option<usize> {
+    let shape = Shape::new(params)?;
+    Plan::new(params, &shape)?.group_words(&shape)?.checked_mul(params.groups.into())
 }
 
 impl<I: Isa> Operator for ConvPaired<I> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
-        let shape = check_conv(params, rows, image)?;
+        check_conv(params, rows, image)?;
         check_that(params.shift == 0, "shift")?;
-        check_scratch(image, params.scratch, scratch_len(params), &[params.input, params.output])?;
-        let words = group_words(&shape).and_then(|words| words.checked_mul(params.groups.into()));
-        check_data::<u32>(image, params.weights, words)
+        let aligned = tensor(image, params.input)?.offset.is_multiple_of(4);
+        check_that(aligned, "input.offset")?;
+        let tensors = [params.input, params.output];
+        check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
+        check_data::<u32>(image, params.weights, weights_words(params))
     }
 
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let shape = Shape::new(params)?;
         let plan = Plan::new(params, &shape)?;
-        let is_ring = |id: u16| Some(memory.image().tensor(id.into())?.ring_rows != 0);
-        let (in_ring, out_ring) = (is_ring(params.input)?, is_ring(params.output)?);
+        let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
-        let scratch = scratch.get_mut(..plan.scratch_len()?)?;
-        let (patch, stage) = scratch.split_at_mut_checked(plan.patch_len()?.min(scratch.len()))?;
-        let patch = bytemuck::try_cast_slice_mut(patch).ok()?;
-        let stage: &mut [i8] = bytemuck::must_cast_slice_mut(stage);
-        // What stands in for the padding of the taps must not depend on what was here before.
+        let scratch: &mut [u32] =
+            bytemuck::try_cast_slice_mut(scratch.get_mut(..plan.scratch_len()?)?).ok()?;
+        let (patch, stage) = scratch.split_at_mut_checked(plan.patch_words()?)?;
+        // What stands in for the padding of a kernel row must not depend on what was here before.
         stage.fill(0);
+        let run_words = plan.run_quads.checked_mul(BLOCK)?.min(stage.len());
+        let pad: &mut [i8] = bytemuck::must_cast_slice_mut(stage.get_mut(run_words..)?);
+        pad.fill(params.pad_value);
         for group in 0..usize::from(params.groups) {
             let mut kernel = Kernel::<I> {
                 params,
                 plan,
                 shape,
-                patches: patches(params, group, &shape, tensors)?,
-                input: if in_ring { None } else { Some(tensors.src(params.input)?) },
-                pairs: group_pairs(params, group, &shape, tensors)?,
+                patches: patches(params, group, &shape, tensors, rings)?,
+                pairs: group_pairs(params, group, (&shape, &plan), tensors)?,
                 first_channel: group.checked_mul(shape.group_out)?,
                 patch: &mut *patch,
                 stage: &mut *stage,
                 isa: PhantomData,
             };
-            for_each_span(params, &rows, out_ring, tensors, |span| kernel.span(&span))?;
+            for_each_span(params, &rows, rings, tensors, |span| kernel.span(&span))?;
+        }
+        let bounds = (params.act_min, params.act_max);
+        if bounds != (i8::MIN, i8::MAX) {
+            for_each_span(params, &rows, rings, tensors, |span| {
+                I::clamp(span.out, bounds);
+                Some(())
+            })?;
         }
         Some(())
     }
@@ -144,15 +180,14 @@ impl<I: Isa> Operator for ConvPaired<I> {
 fn group_pairs<'a>(
     params: &op::Conv,
     group: usize,
-    shape: &Shape,
+    (shape, plan): (&Shape, &Plan),
     tensors: Tensors<'a>,
 ) -> Option<Pairs<'a>> {
-    let words = group_words(shape)?;
+    let words = plan.group_words(shape)?;
     let start = group.checked_mul(words)?;
     let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
-    let quads = paired::padded_taps(shape.taps)? / paired::TAP_ALIGN;
     let stream = all.get(start..start.checked_add(words)?)?;
-    Pairs::new(stream, quads, shape.group_out, params.out_zero)
+    Pairs::new(stream, plan.quads, shape.group_out, params.out_zero)
 }
 
 /// One group of a convolution.
@@ -161,136 +196,136 @@ struct Kernel<'p, 'a, 's, I> {
     plan: Plan,
     shape: Shape,
     patches: Patches<'a>,
-    /// The input, unless it is a ring.
-    input: Option<Src<'a>>,
     pairs: Pairs<'a>,
     /// The group's first output channel.
     first_channel: usize,
-    /// Expanded patches of a block.
+    /// Expanded patches of a block, or the bytes of one.
     patch: &'s mut [u32],
-    /// Where runs of a block are gathered, `[BLOCK][run_taps]`.
-    stage: &'s mut [i8],
+    /// Where kernel rows of a block are gathered, `[BLOCK][run_quads · 4]` bytes,
+    /// and one of padding.
+    stage: &'s mut [u32],
     isa: PhantomData<I>,
 }
 
 impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
     /// Computes the group's channels of a span of pixels.
     fn span(&mut self, span: &Span<'_>) -> Option<()> {
-        if span.len >= BLOCK {
-            let last = span.len.checked_sub(BLOCK)?;
-            let mut at = 0;
-            loop {
-                self.block(span, [at, at.checked_add(1)?, at.checked_add(2)?])?;
-                if at == last {
-                    break;
-                }
-                at = at.checked_add(BLOCK)?.min(last);
-            }
-        } else {
-            for at in 0..span.len {
-                if self.plan.pixels_are_patches {
-                    self.pixel(span, at)?;
-                } else {
-                    self.block(span, [at; BLOCK])?;
-                }
-            }
-        }
-        let bounds = (self.params.act_min, self.params.act_max);
-        if bounds != (i8::MIN, i8::MAX) {
-            let out_c = usize::from(self.params.window.out_c);
-            for pixel in 0..span.len {
-                let at = pixel.checked_mul(out_c)?.checked_add(self.first_channel)?;
-                clamp_bytes(span.out.slice(at, self.shape.group_out)?, bounds);
-            }
-        }
-        Some(())
-    }
-
-    /// Computes three pixels: neighbours, or the same one three times.
-    fn block(&mut self, span: &Span<'_>, pixels: [usize; BLOCK]) -> Option<()> {
-        let [first, second, third] = pixels.map(|pixel| span.first.wrapping_add(pixel));
-        self.expand([first, second, third])?;
         let out_c = usize::from(self.params.window.out_c);
-        let step = if first == second { 0 } else { out_c };
-        let at = pixels[0].checked_mul(out_c)?.checked_add(self.first_channel)?;
-        let len = step.checked_mul(2)?.checked_add(self.shape.group_out)?;
-        I::paired_block(&self.pairs, self.patch, span.out.slice(at, len)?, step)
-    }
-
-    /// Computes one pixel that is its own patch.
-    fn pixel(&mut self, span: &Span<'_>, pixel: usize) -> Option<()> {
-        let (y, x) = self.patches.position(span.first.checked_add(pixel)?)?;
-        let (y, x) = (self.patches.top(y) as usize, self.patches.left(x) as usize);
-        let at = x.checked_mul(self.params.window.in_c.into())?;
-        let at = at.checked_add(self.patches.channel)?;
-        let patch = self.patches.input.row(y)?.slice(at, self.shape.taps)?;
-        let at = pixel.checked_mul(self.params.window.out_c.into())?;
-        let out = span.out.slice(at.checked_add(self.first_channel)?, self.shape.group_out)?;
-        I::paired_pixel(&self.pairs, patch, out)
-    }
-
-    /// Expands the patches of three pixels.
-    fn expand(&mut self, pixels: [usize; BLOCK]) -> Option<()> {
-        if let Some(runs) = self.inside(pixels) {
-            return I::paired_expand(&runs, self.patch, 0);
-        }
-        let whole = self.plan.run_taps != self.shape.row_taps;
-        let runs = if whole { 1 } else { self.params.window.kernel_h.into() };
-        let run_quads = self.plan.run_taps / paired::TAP_ALIGN;
-        for i in 0..runs {
-            let stages = self.stage.chunks_exact_mut(self.plan.run_taps.max(1));
-            for (stage, pixel) in stages.zip(pixels) {
-                if whole {
-                    self.patches.copy(pixel, stage.get_mut(..self.shape.taps)?)?;
-                } else {
-                    let (y, x) = self.patches.position(pixel)?;
-                    self.patches.copy_row(y, x, i, stage)?;
-                }
-            }
-            let stage = Src::from(&*self.stage);
-            let [first, second, third] = [0, 1, 2].map(|pixel| {
-                stage.slice(self.plan.run_taps.checked_mul(pixel)?, self.plan.run_taps)
-            });
-            let run = Runs::new([first?, second?, third?], 1, 0, run_quads)?;
-            I::paired_expand(&run, self.patch, i.checked_mul(run_quads)?)?;
+        let mut at = 0;
+        while at < span.len {
+            let last = span.len.checked_sub(BLOCK);
+            at = at.min(last.unwrap_or(at));
+            let pixel = span.first.checked_add(at)?;
+            let start = at.checked_mul(out_c)?.checked_add(self.first_channel)?;
+            let out = span.out.slice(start, span.out.len().checked_sub(start)?)?;
+            let done = if last.is_none() {
+                self.pixel(pixel, out.slice(0, self.shape.group_out)?)?;
+                1
+            } else if let Some(strip) = self.strip(pixel, span.len.checked_sub(at)?) {
+                I::paired_strip(&self.pairs, &strip, self.patch, out, out_c)?;
+                strip.pixels()
+            } else {
+                self.gather([pixel, pixel.checked_add(1)?, pixel.checked_add(2)?])?;
+                I::paired_block(&self.pairs, self.patch, out, out_c)?;
+                BLOCK
+            };
+            at = at.checked_add(done)?;
         }
         Some(())
     }
 
-    /// The kernel rows of three pixels where they lie in the input; `None` if that is not possible.
-    fn inside(&self, pixels: [usize; BLOCK]) -> Option<Runs<'a>> {
+    /// The pixels from `pixel` on whose patches lie in the input as they are, at most `limit`;
+    /// `None` if they are not enough for a block.
+    fn strip(&self, pixel: usize, limit: usize) -> Option<Strip<'a>> {
         let window = &self.params.window;
-        let contiguous = window.kernel_w == 1
-            || window.dilation_w == 1 && self.shape.group_in == usize::from(window.in_c);
-        (contiguous && self.shape.row_taps == self.plan.run_taps).then_some(())?;
+        let (y, x) = self.patches.position(pixel)?;
+        let (top, left) = (self.patches.top(y), self.patches.left(x));
+        let reach =
+            i32::from(window.kernel_h.checked_sub(1)?).checked_mul(window.dilation_h.into())?;
+        let inside = self.plan.contiguous
+            && top >= 0
+            && left >= 0
+            && top.checked_add(reach)? < i32::from(window.in_h);
+        inside.then_some(())?;
+        let (top, left) = (top as usize, left as usize);
         let in_c = usize::from(window.in_c);
-        let row_bytes = usize::from(window.in_w).checked_mul(in_c)?;
-        let row_step = row_bytes.checked_mul(window.dilation_h.into())?;
-        let rows = usize::from(window.kernel_h);
-        let extent =
-            row_step.checked_mul(rows.checked_sub(1)?)?.checked_add(self.shape.row_taps)?;
-        let source = |pixel: usize| {
-            let (y, x) = self.patches.position(pixel)?;
-            let (top, left) = (self.patches.top(y), self.patches.left(x));
-            let bottom =
-                top.checked_add(i32::from(window.kernel_h - 1) * i32::from(window.dilation_h))?;
-            let right = left.checked_add(i32::from(window.kernel_w - 1))?;
-            let inside = top >= 0
-                && left >= 0
-                && bottom < i32::from(window.in_h)
-                && right < i32::from(window.in_w);
-            inside.then_some(())?;
-            let at = (left as usize).checked_mul(in_c)?;
-            let at = at.checked_add(self.patches.channel)?;
-            if rows == 1 {
-                return self.patches.input.row(top as usize)?.slice(at, extent);
+        let at = left.checked_mul(in_c)?.checked_add(self.patches.channel)?;
+        let source = match self.patches.whole {
+            Some(whole) => {
+                let at = top.checked_mul(self.patches.row_bytes)?.checked_add(at)?;
+                whole.slice(at, whole.len().checked_sub(at)?)?
             }
-            let row = (top as usize).checked_mul(row_bytes)?;
-            self.input?.slice(row.checked_add(at)?, extent)
+            // Of a ring only one row is contiguous.
+            None if window.kernel_h == 1 => {
+                let row = self.patches.input.row(top)?;
+                row.slice(at, row.len().checked_sub(at)?)?
+            }
+            None => return None,
         };
-        let [first, second, third] = pixels;
-        let sources = [source(first)?, source(second)?, source(third)?];
-        Runs::new(sources, rows, row_step, self.shape.row_taps / paired::TAP_ALIGN)
+        // If input and output rows follow each other without a gap, so do their pixels.
+        let pixels = if self.plan.flat && self.patches.whole.is_some() {
+            limit
+        } else {
+            limit.min(self.columns_inside(x, left)?)
+        };
+        let steps = Steps {
+            pixel: in_c.checked_mul(window.stride_w.into())?,
+            row: self.patches.row_bytes.checked_mul(window.dilation_h.into())?,
+        };
+        Strip::new(source, steps, (window.kernel_h.into(), self.plan.run_quads), pixels)
+    }
+
+    /// How many output columns from `x` on, whose windows start at input column `left` and behind,
+    /// see no padding to the right.
+    fn columns_inside(&self, x: usize, left: usize) -> Option<usize> {
+        let window = &self.params.window;
+        let last = usize::from(window.in_w).checked_sub(window.kernel_w.into())?;
+        let steps = last.checked_sub(left)?.checked_div(window.stride_w.into())?;
+        Some(usize::from(window.out_w).checked_sub(x)?.min(steps.checked_add(1)?))
+    }
+
+    /// Expands the patches of a block, row by row of the kernel.
+    fn gather(&mut self, pixels: [usize; BLOCK]) -> Option<()> {
+        let run_len = self.plan.run_quads.checked_mul(paired::TAP_ALIGN)?;
+        let stage: &mut [i8] = bytemuck::must_cast_slice_mut(self.stage);
+        // Where pixels are patches nothing is ever staged.
+        let mut stages = stage.chunks_exact_mut(run_len.max(1));
+        let mut stage = || stages.next().unwrap_or_default();
+        let (first, second, third, pad) = (stage(), stage(), stage(), stage());
+        let [a, b, c] = pixels;
+        let a = self.patches.locate(a, first)?;
+        let b = self.patches.locate(b, second)?;
+        let c = self.patches.locate(c, third)?;
+        for i in 0..usize::from(self.params.window.kernel_h) {
+            let runs = [
+                self.patches.run(&a, i, run_len, first, pad)?,
+                self.patches.run(&b, i, run_len, second, pad)?,
+                self.patches.run(&c, i, run_len, third, pad)?,
+            ];
+            I::paired_expand(runs, self.patch, i.checked_mul(self.plan.run_quads)?)?;
+        }
+        Some(())
+    }
+
+    /// Computes one pixel.
+    fn pixel(&mut self, pixel: usize, out: Dst<'_>) -> Option<()> {
+        let (y, x) = self.patches.position(pixel)?;
+        if self.plan.pixels_are_patches {
+            let (y, x) = (self.patches.top(y) as usize, self.patches.left(x) as usize);
+            let at = x.checked_mul(self.params.window.in_c.into())?;
+            let at = at.checked_add(self.patches.channel)?;
+            let patch = self.patches.input.row(y)?.slice(at, self.shape.taps)?;
+            return I::paired_pixel(&self.pairs, patch, out);
+        }
+        let bytes: &mut [i8] = bytemuck::must_cast_slice_mut(self.patch);
+        let bytes = bytes.get_mut(..self.pairs.taps())?;
+        bytes.fill(0);
+        let run_len = self.plan.run_quads.checked_mul(paired::TAP_ALIGN)?;
+        for i in 0..usize::from(self.params.window.kernel_h) {
+            let run = bytes.get_mut(i.checked_mul(run_len)?..)?.get_mut(..self.shape.row_taps)?;
+            self.patches.copy_row(y, x, i, run)?;
+        }
+        I::paired_pixel(&self.pairs, Src::from(&*bytes), out)
     }
 }
 

@@ -15,7 +15,7 @@ use fixie_format::op;
 use crate::arch::view::{Dst, Src};
 use crate::memory::Memory;
 use crate::ops::Operator;
-use crate::ops::conv::{check_conv, patches};
+use crate::ops::conv::{Rings, check_conv, patches};
 use crate::ops::patch::{Patches, Shape};
 use crate::requantize::Requantizer;
 use crate::rule::{Rule, check_data, check_that};
@@ -40,6 +40,7 @@ impl Operator for Depthwise {
 
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let shape = Shape::new(params)?;
+        let rings = Rings::new(params, memory.image())?;
         let tensors = memory.tensors();
         let out_c = usize::from(params.window.out_c);
         let row_bytes = usize::from(params.window.out_w).checked_mul(out_c)?;
@@ -47,7 +48,7 @@ impl Operator for Depthwise {
         let kernel = Kernel {
             patches: Patches {
                 channels: params.window.in_c.into(),
-                ..patches(params, 0, &shape, tensors)?
+                ..patches(params, 0, &shape, tensors, rings)?
             },
             // As many output channels as a group has see the same input channel.
             multiplier: shape.group_out,

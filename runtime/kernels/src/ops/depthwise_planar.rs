@@ -8,7 +8,8 @@
 //!
 //! The planes make neighbouring taps of a channel, which lie apart in the input, halves of one
 //! word, and free the inner loops from borders. Where the channels are no multiple of four, the
-//! last group of four starts so much earlier and computes only what is left.
+//! last group of four starts so much earlier and computes only what is left. The planes of 3×3
+//! kernels are rings: rows which the next output rows see again stay where they are.
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -16,18 +17,18 @@ use core::ops::Range;
 use fixie_format::Image;
 use fixie_format::op::{self, planar};
 
-use crate::arch::planar::{Channel, Lines, Outputs, Planes, Window};
+use crate::arch::planar::{Channels, Lines, Outputs, Planes, Window};
 use crate::arch::view::{Dst, Src};
-use crate::arch::{Isa, Native, clamp_bytes};
+use crate::arch::{Isa, Native};
 use crate::memory::Memory;
 use crate::ops::Operator;
-use crate::ops::conv::{check_conv, for_each_span, patches};
+use crate::ops::conv::{Rings, check_conv, for_each_span, patches};
 use crate::ops::patch::{Patches, Shape};
 use crate::rule::{Rule, check_data, check_scratch, check_that};
 
 /// Bytes of the four planes that are worth their memory: small images fit whole, of large ones a
 /// few rows at a time do.
-const PLANES_LEN: usize = 2048;
+const PLANES_LEN: usize = 2560;
 
 /// [`Opcode::DepthwisePlanar`](fixie_format::Opcode::DepthwisePlanar), its inner loops by `I`.
 pub struct DepthwisePlanar<I = Native>(PhantomData<I>);
@@ -36,6 +37,8 @@ pub struct DepthwisePlanar<I = Native>(PhantomData<I>);
 struct Plan {
     /// Kernel and planes.
     window: Window,
+    /// The planes are rings.
+    rolling: bool,
     /// Output rows for which the planes have room.
     tile_rows: usize,
     /// Words of the four planes.
@@ -58,14 +61,23 @@ impl Plan {
         window.columns = window.columns_for(params.window.out_w.into())?;
         let row_pair_len = window.columns.checked_mul(planar::CHANNELS * size_of::<u32>())?;
         let affordable = PLANES_LEN.checked_div(row_pair_len)?;
-        let fits = |rows: &usize| window.row_pairs_for(*rows).is_some_and(|n| n <= affordable);
-        let tile_rows = largest(usize::from(params.window.out_h), fits).max(1);
+        let rolling = (window.kernel_h, window.kernel_w, window.dilation_w) == (3, 3, 1)
+            && matches!((window.stride_h, window.stride_w), (1, 1) | (2, 2));
+        // Every tile starts with the upper row of a pair.
+        let unit = if rolling && window.stride_h == 1 { 2 } else { 1 };
+        let fits = |units: usize| {
+            let rows = units.checked_mul(unit).and_then(|rows| window.row_pairs_for(rows));
+            rows.is_some_and(|pairs| pairs <= affordable)
+        };
+        let units = usize::from(params.window.out_h).div_ceil(unit);
+        let tile_rows = largest(units, fits).max(1).checked_mul(unit)?;
         window.row_pairs = window.row_pairs_for(tile_rows)?;
         Some(Self {
             window,
+            rolling,
             tile_rows,
             planes_words: window.plane_words()?.checked_mul(planar::CHANNELS)?,
-            table_words: window.table_words()?,
+            table_words: if rolling { 0 } else { window.table_words()? },
         })
     }
 
@@ -74,13 +86,13 @@ impl Plan {
     }
 }
 
-/// The largest number from 1 to `limit` that is fine, if those below it are fine as well; 0 if
+/// The largest number up to `limit` that is fine, given that all below it are fine as well; 0 if
 /// none is.
-fn largest(limit: usize, fine: impl Fn(&usize) -> bool) -> usize {
+fn largest(limit: usize, fine: impl Fn(usize) -> bool) -> usize {
     let (mut low, mut high) = (0, limit);
     while low < high {
         let middle = high.wrapping_sub(high.wrapping_sub(low) / 2);
-        if fine(&middle) {
+        if fine(middle) {
             low = middle;
         } else {
             high = middle.wrapping_sub(1);
@@ -100,6 +112,7 @@ pub fn takes(params: &op::Conv) -> bool {
     window.in_c == params.groups
         && window.out_c == params.groups
         && usize::from(params.groups) >= planar::CHANNELS
+        && (window.stride_h == 1 || window.stride_h.is_multiple_of(2))
         && window.dilation_h == 1
         && params.shift == 0
 }
@@ -116,14 +129,15 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
         check_conv(params, rows, image)?;
         check_that(takes(params), "groups")?;
-        check_scratch(image, params.scratch, scratch_len(params), &[params.input, params.output])?;
+        let tensors = [params.input, params.output];
+        check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
         check_data::<u32>(image, params.weights, weights_words(params))
     }
 
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         takes(params).then_some(())?;
         let plan = Plan::new(params)?;
-        let ring = memory.image().tensor(params.output.into())?.ring_rows != 0;
+        let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
         let scratch = scratch.get_mut(..plan.scratch_len()?)?;
         let scratch: &mut [u32] = bytemuck::try_cast_slice_mut(scratch).ok()?;
@@ -133,33 +147,25 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         planes.fill(pad << 16 | pad);
         let mut kernel = Kernel::<I> {
             params,
-            patches: patches(params, 0, &Shape::new(params)?, tensors)?,
+            patches: patches(params, 0, &Shape::new(params)?, tensors, rings)?,
             planes: Planes::new(planes, &plan.window)?,
             table,
-            stream: tensors.data(params.weights, weights_words(params)?)?,
-            window: plan.window,
-            fresh: true,
+            streams: tensors.data(params.weights, weights_words(params)?)?,
+            plan,
             isa: PhantomData,
         };
-        let (width, channels) = (params.window.out_w.into(), params.window.out_c.into());
-        let row_bytes = usize::checked_mul(width, channels)?;
+        let channels = usize::from(params.window.out_c);
         for first in (0..channels).step_by(planar::CHANNELS) {
-            for_each_span(params, &rows, ring, tensors, |span| {
+            for_each_span(params, &rows, rings, tensors, |span| {
+                let width = params.window.out_w.into();
                 let first_row = span.first.checked_div(width)?;
-                let rows = span.len.checked_div(width)?;
-                for y in (0..rows).step_by(plan.tile_rows) {
-                    let count = plan.tile_rows.min(rows.wrapping_sub(y));
-                    let start = y.checked_mul(row_bytes)?;
-                    let out = span.out.slice(start, count.checked_mul(row_bytes)?)?;
-                    kernel.tile(first, first_row.checked_add(y)?, count, out)?;
-                }
-                Some(())
+                kernel.rows(first, first_row, span.len.checked_div(width)?, span.out)
             })?;
         }
         let bounds = (params.act_min, params.act_max);
         if bounds != (i8::MIN, i8::MAX) {
-            for_each_span(params, &rows, ring, tensors, |span| {
-                clamp_bytes(span.out, bounds);
+            for_each_span(params, &rows, rings, tensors, |span| {
+                I::clamp(span.out, bounds);
                 Some(())
             })?;
         }
@@ -174,64 +180,141 @@ struct Kernel<'p, 'a, 's, I> {
     planes: Planes<'s>,
     table: &'s mut [u32],
     /// The weights of all channels.
-    stream: &'a [u32],
-    window: Window,
-    /// Nothing has been written to the table yet.
-    fresh: bool,
+    streams: &'a [u32],
+    plan: Plan,
     isa: PhantomData<I>,
 }
 
-impl<I: Isa> Kernel<'_, '_, '_, I> {
-    /// Computes up to four channels from `first` on of `rows` output rows from `y` on, whose
+/// Up to four channels, which are expanded together.
+#[derive(Clone, Copy)]
+struct Group {
+    /// The first channel that is computed.
+    first: usize,
+    /// The first of the four that are expanded; those before `first` were computed already.
+    base: usize,
+}
+
+impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
+    /// Computes the channels from `first` on, up to four, of `rows` output rows from `y` on, whose
     /// memory is `out`.
-    fn tile(&mut self, first: usize, y: usize, rows: usize, out: Dst<'_>) -> Option<()> {
+    fn rows(&mut self, first: usize, y: usize, rows: usize, out: Dst<'_>) -> Option<()> {
         let channels = usize::from(self.params.window.out_c);
         let base = first.min(channels.checked_sub(planar::CHANNELS)?);
-        self.expand(base, y, rows)?;
-        let columns = usize::from(self.params.window.out_w);
-        let row_step = columns.checked_mul(channels)?;
-        let words = planar::channel_words(self.window.kernel_h, self.window.kernel_w)?;
-        for n in first..base.checked_add(planar::CHANNELS)? {
-            let stream = self.stream.get(n.checked_mul(words)?..)?.get(..words)?;
-            let out = out.slice(n, out.len().checked_sub(n)?)?;
-            let outputs = Outputs::new(out, (rows, columns), (row_step, channels))?;
-            let plane = self.planes.plane(n.checked_sub(base)?)?;
-            let zero = self.params.out_zero;
-            let channel = Channel::new(self.window, plane, stream, outputs, zero)?;
-            I::planar_channel(&channel, self.table, self.fresh)?;
-            self.fresh = false;
+        let mut row = 0;
+        // Row pairs that are in the planes already.
+        let mut expanded = 0;
+        while row < rows {
+            let count = self.plan.tile_rows.min(rows.checked_sub(row)?);
+            let needed = self.plan.window.row_pairs_for(count)?;
+            // Row pairs are counted from the first row of all, or of the tile.
+            let (origin, pairs) = if self.plan.rolling {
+                let start = row.checked_mul(self.plan.window.stride_h)? / 2;
+                (y, start..start.checked_add(needed)?)
+            } else {
+                expanded = 0;
+                (y.checked_add(row)?, 0..needed)
+            };
+            let missing = expanded.max(pairs.start)..pairs.end;
+            self.expand(base, self.patches.top(origin), missing)?;
+            expanded = pairs.end;
+            let first_pair = pairs.start.checked_rem(self.plan.window.row_pairs)?;
+            self.tile(Group { first, base }, first_pair, row..row.checked_add(count)?, out)?;
+            row = row.checked_add(count)?;
         }
         Some(())
     }
 
-    /// Fills the planes with what `rows` output rows from `y` on see of four channels.
-    fn expand(&mut self, channel: usize, y: usize, rows: usize) -> Option<()> {
-        let top = self.patches.top(y);
-        let in_c = usize::from(self.params.window.in_c);
+    /// Slides the kernels of a group over the planes: computes some rows of `out`, of which the
+    /// first sees row pair `first_pair` and those behind it.
+    fn tile(
+        &mut self,
+        group: Group,
+        first_pair: usize,
+        rows: Range<usize>,
+        out: Dst<'_>,
+    ) -> Option<()> {
+        let window = self.plan.window;
+        let (width, channels) = (self.params.window.out_w.into(), self.params.window.out_c.into());
+        let row_step = usize::checked_mul(width, channels)?;
+        let start = rows.start.checked_mul(row_step)?.checked_add(group.first)?;
+        let out = out.slice(start, out.len().checked_sub(start)?)?;
+        let outputs = Outputs::new(out, (rows.len(), width), (row_step, channels))?;
+        let skipped = group.first.checked_sub(group.base)?;
+        let planes = self.planes.words();
+        let planes = planes.get(skipped.checked_mul(self.planes.plane_words())?..)?;
+        let words = planar::channel_words(window.kernel_h, window.kernel_w)?;
+        let streams = self.streams.get(group.first.checked_mul(words)?..)?;
+        let streams = streams.get(..words.checked_mul(planar::CHANNELS.checked_sub(skipped)?)?)?;
+        let zero = self.params.out_zero;
+        let channels = Channels::new(window, (planes, first_pair), streams, outputs, zero)?;
+        I::planar_channels(&channels, self.table)
+    }
+
+    /// Copies four channels of some row pairs, counted from input row `top` on, to the planes.
+    fn expand(&mut self, channel: usize, top: i32, pairs: Range<usize>) -> Option<()> {
         let left = usize::from(self.params.window.pad_left);
         let width = usize::from(self.params.window.in_w);
-        let count = self.window.columns.saturating_sub(left).min(width);
-        if count == 0 {
-            return Some(());
-        }
+        let count = self.plan.window.columns.saturating_sub(left).min(width);
         let pad = [self.params.pad_value; planar::CHANNELS];
+        let mut pair = pairs.start;
+        while pair < pairs.end && count != 0 {
+            let slot = pair.checked_rem(self.plan.window.row_pairs)?;
+            let limit = pairs.end.checked_sub(pair)?;
+            let limit = limit.min(self.plan.window.row_pairs.checked_sub(slot)?);
+            let upper = top.wrapping_add((pair as i32).wrapping_mul(2));
+            let lines = match self.lines_inside(channel, upper, limit, count) {
+                Some(lines) => lines,
+                None => self.lines_at_border(channel, upper, count, &pad)?,
+            };
+            I::planar_expand(&lines, &mut self.planes, slot, left)?;
+            pair = pair.checked_add(lines.pair_count())?;
+        }
+        Some(())
+    }
+
+    /// At most `limit` row pairs from row `upper` on, if they lie in the input as they are.
+    fn lines_inside(
+        &self,
+        channel: usize,
+        upper: i32,
+        limit: usize,
+        count: usize,
+    ) -> Option<Lines<'a>> {
+        let input = self.patches.whole?;
+        let in_c = usize::from(self.params.window.in_c);
+        let row_bytes = self.patches.row_bytes;
+        let upper = usize::try_from(upper).ok()?;
+        let below = usize::from(self.params.window.in_h).checked_sub(upper)?;
+        let row = |y: usize| {
+            let at = y.checked_mul(row_bytes)?.checked_add(channel)?;
+            input.slice(at, input.len().checked_sub(at)?)
+        };
+        let rows = [row(upper)?, row(upper.checked_add(1)?)?];
+        Lines::pairs(rows, (count, in_c), (limit.min(below / 2), row_bytes.checked_mul(2)?))
+    }
+
+    /// One row pair from row `upper` on; rows outside the input are `pad`, a pixel.
+    fn lines_at_border<'l>(
+        &self,
+        channel: usize,
+        upper: i32,
+        count: usize,
+        pad: &'l [i8],
+    ) -> Option<Lines<'l>>
+    where
+        'a: 'l,
+    {
         let line = |row: i32| {
             if (0..i32::from(self.params.window.in_h)).contains(&row) {
                 let row = self.patches.input.row(row as usize)?;
-                Some((row.slice(channel, row.len().checked_sub(channel)?)?, in_c))
+                let row = row.slice(channel, row.len().checked_sub(channel)?)?;
+                Some((row, usize::from(self.params.window.in_c)))
             } else {
-                Some((Src::from(&pad[..]), 0))
+                Some((Src::from(pad), 0))
             }
         };
-        for pair in 0..self.window.row_pairs_for(rows)? {
-            let upper = top.wrapping_add((pair as i32).wrapping_mul(2));
-            let (upper, upper_step) = line(upper)?;
-            let (lower, lower_step) =
-                line(top.wrapping_add((pair as i32).wrapping_mul(2)).wrapping_add(1))?;
-            let lines = Lines::new([upper, lower], [upper_step, lower_step], count)?;
-            I::planar_expand(&lines, &mut self.planes, pair, left)?;
-        }
-        Some(())
+        let (upper, lower) = (line(upper)?, line(upper.wrapping_add(1))?);
+        Lines::pair([upper.0, lower.0], [upper.1, lower.1], count)
     }
 }
 
@@ -248,7 +331,10 @@ mod tests {
         #[test]
         fn it_is_the_definition(window in windows(), more in 3u16..5, traits in traits()) {
             let channels = window.in_c + more;
-            let window = op::Window { in_c: channels, out_c: channels, dilation_h: 1, ..window };
+            // Strides are 1 or even.
+            let stride_h = window.stride_h & !1 | u16::from(window.stride_h == 1);
+            let window =
+                op::Window { in_c: channels, out_c: channels, stride_h, dilation_h: 1, ..window };
             let layer = Layer::new(window, Traits { groups: channels, shift: 0, ..traits });
             prop_assert_eq!(
                 layer.run::<DepthwisePlanar>(Opcode::DepthwisePlanar),

@@ -44,14 +44,41 @@ impl Shape {
 pub struct Patches<'a> {
     /// Geometry.
     pub window: op::Window,
-    /// The input, `[in_h, in_w, in_c]`.
+    /// The rows of the input, `[in_h, in_w, in_c]`.
     pub input: SrcRows<'a>,
+    /// All of the input, unless it is a ring.
+    pub whole: Option<Src<'a>>,
+    /// Bytes of a row.
+    pub row_bytes: usize,
     /// The group's first input channel.
     pub channel: usize,
     /// The group's input channels.
     pub channels: usize,
     /// What stands outside the input.
     pub pad_value: i8,
+}
+
+/// Where the patch of an output pixel lies in the input.
+pub struct Location {
+    /// The output pixel.
+    y: usize,
+    x: usize,
+    /// First input row.
+    top: i32,
+    /// The part of a kernel row that lies inside the input, if it is one run of bytes.
+    inside: Option<Inside>,
+}
+
+/// The part of a kernel row that lies inside the input.
+struct Inside {
+    /// It is the whole kernel row.
+    whole: bool,
+    /// Where it starts in its input row.
+    start: usize,
+    /// Where it starts in the kernel row.
+    skipped: usize,
+    /// Its bytes.
+    len: usize,
 }
 
 impl Patches<'_> {
@@ -96,6 +123,82 @@ impl Patches<'_> {
         inside.then_some(())?;
         let in_c = usize::from(self.window.in_c);
         self.input.row(row as usize)?.slice((column as usize).checked_mul(in_c)?, in_c)
+    }
+
+    /// Where the patch of an output pixel lies. `stage` gets the padding beside its rows; it is as
+    /// long as a kernel row, or longer.
+    pub fn locate(&self, pixel: usize, stage: &mut [i8]) -> Option<Location> {
+        let (y, x) = self.position(pixel)?;
+        let contiguous = self.window.kernel_w == 1
+            || (self.window.dilation_w == 1 && self.channels == usize::from(self.window.in_c));
+        let inside = if contiguous { Some(self.columns_inside(x)?) } else { None };
+        if let Some(inside) = &inside
+            && !inside.whole
+        {
+            let row_taps = usize::from(self.window.kernel_w).checked_mul(self.channels)?;
+            let end = inside.skipped.checked_add(inside.len)?;
+            stage.get_mut(..inside.skipped)?.fill(self.pad_value);
+            stage.get_mut(end..row_taps)?.fill(self.pad_value);
+        }
+        Some(Location { y, x, top: self.top(y), inside })
+    }
+
+    /// The columns of the input that output column `x` sees, if a kernel row is one run of bytes.
+    fn columns_inside(&self, x: usize) -> Option<Inside> {
+        let columns = i32::from(self.window.kernel_w);
+        let left = self.left(x);
+        let skipped = left.wrapping_neg().clamp(0, columns);
+        let end = i32::from(self.window.in_w).wrapping_sub(left).clamp(skipped, columns);
+        let first = left.wrapping_add(skipped) as usize;
+        Some(Inside {
+            whole: end.wrapping_sub(skipped) == columns,
+            start: first.wrapping_mul(self.window.in_c.into()).wrapping_add(self.channel),
+            skipped: (skipped as usize).checked_mul(self.channels)?,
+            len: (end.wrapping_sub(skipped) as usize).checked_mul(self.channels)?,
+        })
+    }
+
+    /// Kernel row `i` of the output pixel at `location`, `[kernel_w][channels]`, and what follows
+    /// it: `run_len` bytes from where they lie in the input; or gathered in `stage`, which
+    /// [`locate`](Self::locate) prepared; or `pad` where the row is padding.
+    pub fn run<'s>(
+        &'s self,
+        location: &Location,
+        i: usize,
+        run_len: usize,
+        stage: &'s mut [i8],
+        pad: &'s [i8],
+    ) -> Option<Src<'s>> {
+        let down = (i as i32).wrapping_mul(self.window.dilation_h.into());
+        let row = location.top.wrapping_add(down);
+        if !(0..i32::from(self.window.in_h)).contains(&row) {
+            return Some(Src::from(pad));
+        }
+        let Some(inside) = &location.inside else {
+            let row_taps = usize::from(self.window.kernel_w).checked_mul(self.channels)?;
+            self.copy_row(location.y, location.x, i, stage.get_mut(..row_taps)?)?;
+            return Some(Src::from(&*stage));
+        };
+        if inside.whole
+            && let Some(run) = self.bytes(row as usize, inside.start, run_len)
+        {
+            return Some(run);
+        }
+        if inside.len != 0 {
+            let end = inside.skipped.checked_add(inside.len)?;
+            let part = stage.get_mut(inside.skipped..end)?;
+            self.bytes(row as usize, inside.start, inside.len)?.copy_to(part)?;
+        }
+        Some(Src::from(&*stage))
+    }
+
+    /// `len` bytes from `start` on of row `y`, and of what follows that row in memory.
+    #[inline(always)]
+    fn bytes(&self, y: usize, start: usize, len: usize) -> Option<Src<'_>> {
+        match self.whole {
+            Some(whole) => whole.slice(y.wrapping_mul(self.row_bytes).wrapping_add(start), len),
+            None => self.input.row(y)?.slice(start, len),
+        }
     }
 
     /// Gathers kernel row `i` of the output pixel at `(y, x)`: `[kernel_w][channels]`.

@@ -3,8 +3,9 @@
 use core::arch::global_asm;
 use core::cell::Cell;
 
+use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
+use crate::arch::scalar;
 use crate::arch::view::{Dst, Src};
-use crate::arch::{PATCH_WORDS, Pairs, Runs};
 
 // With link-time optimisation LLVM reads module-level assembly before it knows the core, and would
 // refuse instructions that not all of Armv8-M has.
@@ -12,36 +13,46 @@ use crate::arch::{PATCH_WORDS, Pairs, Runs};
 global_asm!(".cpu cortex-m33");
 global_asm!(include_str!("conv.s"), options(raw));
 
-/// Arguments of `fixie_paired_expand`.
+/// Arguments of `fixie_paired_blocks`.
 #[repr(C)]
-struct ExpandArgs {
-    /// Where the lanes go: 24 bytes per quad.
+struct BlocksArgs {
+    /// The lanes of a block, 24 bytes per group of four taps.
     patch: *mut u32,
-    sources: [*const i8; 3],
-    /// Runs, at least 1.
-    rows: usize,
-    /// From one run's end to the next one's start.
-    gap: isize,
-    /// Quads per run, at least 1.
-    quads: usize,
-}
-
-/// Arguments of `fixie_paired_block`.
-#[repr(C)]
-struct BlockArgs {
-    /// The lanes of three pixels, 24 bytes per quad.
-    patch: *const u32,
     zero: i32,
     /// Bytes between the outputs of neighbouring pixels.
     step: usize,
-    /// Two bytes per pair for each pixel.
+    /// The first pixel's outputs, two bytes per pair.
     out: *mut i8,
-    /// The pairs' weights end here, which must be a whole number of pairs after `weights`.
+    /// The pairs' weights end here, a whole number of pairs, at least 1, after `weights`.
     weights_end: *const u32,
     /// Groups of four taps, at least 1.
     quads: usize,
-    patch_end: *const u32,
     weights: *const u32,
+    /// As `out`.
+    out_block: *mut i8,
+    patch_end: *const u32,
+    /// 1 if the last pair's second byte is not written.
+    odd: usize,
+    /// At least 1.
+    blocks: usize,
+    source: *const i8,
+    pixel_step: usize,
+    /// Runs of bytes per pixel; 0 if the patches of a single block are expanded already.
+    rows: usize,
+    /// From one run's end to the next one's start.
+    gap: isize,
+    /// Groups of four bytes per run, at least 1.
+    run_quads: usize,
+}
+
+/// Arguments of `fixie_paired_expand`.
+#[repr(C)]
+struct ExpandArgs {
+    /// Where the lanes go: 24 bytes per group of four.
+    patch: *mut u32,
+    runs: [*const i8; BLOCK],
+    /// Groups of four bytes, at least 1.
+    quads: usize,
 }
 
 /// Arguments of `fixie_paired_pixel`.
@@ -65,76 +76,110 @@ struct PixelArgs {
 }
 
 unsafe extern "C" {
+    fn fixie_paired_blocks(args: &BlocksArgs);
     fn fixie_paired_expand(args: &ExpandArgs);
-    fn fixie_paired_block(args: &BlockArgs);
     fn fixie_paired_pixel(args: &PixelArgs);
+    fn fixie_clamp(bytes: *mut i8, words: usize, low: u32, high: u32);
+}
+
+/// See [`Isa::paired_strip`](crate::arch::Isa::paired_strip).
+pub fn strip(
+    pairs: &Pairs<'_>,
+    strip: &Strip<'_>,
+    patch: &mut [u32],
+    out: Dst<'_>,
+    step: usize,
+) -> Option<()> {
+    let run_len = strip.quads().wrapping_mul(4);
+    let quads = strip.rows().checked_mul(strip.quads())?;
+    let last = strip.pixels().checked_sub(1)?.checked_mul(step)?;
+    let fits = quads == pairs.quads()
+        && patch.len() == pairs.patch_words()
+        && last.checked_add(pairs.channels())? <= out.len();
+    fits.then_some(())?;
+    let args = BlocksArgs {
+        blocks: strip.blocks(),
+        source: strip.source().as_ptr(),
+        pixel_step: strip.pixel_step(),
+        rows: strip.rows(),
+        gap: (strip.row_step() as isize).wrapping_sub(run_len as isize),
+        run_quads: strip.quads(),
+        ..block_args(pairs, patch, out, step)
+    };
+    // SAFETY: it reads `rows` runs of `run_quads` groups of four bytes of each pixel, which
+    // `Strip::new` found inside the source, and writes as many lanes to the patch, which is that
+    // long, as checked above; then it does for every block what `block` argues, with the outputs of
+    // the last pixel checked above.
+    unsafe { fixie_paired_blocks(&args) };
+    Some(())
 }
 
 /// See [`Isa::paired_expand`](crate::arch::Isa::paired_expand). In the order `[quad][lanes 0, 2 of
 /// each pixel][lanes 1, 3 of each pixel]`.
-pub fn expand(runs: &Runs<'_>, patch: &mut [u32], quad: usize) -> Option<()> {
-    let words = runs.all_quads()?.checked_mul(PATCH_WORDS)?;
-    let patch = patch.get_mut(quad.checked_mul(PATCH_WORDS)?..)?.get_mut(..words)?;
-    let args = ExpandArgs {
-        patch: patch.as_mut_ptr(),
-        sources: runs.sources().map(|source| source.as_ptr()),
-        rows: runs.rows(),
-        gap: (runs.row_step() as isize).wrapping_sub(runs.quads().wrapping_mul(4) as isize),
-        quads: runs.quads(),
-    };
-    // SAFETY: it reads `rows` runs of `4 · quads` bytes, `row_step` apart, from each source, which
-    // `Runs::new` found inside; it writes 6 words per quad of each run, which is `patch`'s length;
-    // neither count is 0. `patch` is exclusive, so no source overlaps it.
+pub fn expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
+    let [first, second, third] = runs.map(|run| run.len());
+    let quads = first / 4;
+    let patch = patch.get_mut(quad.checked_mul(PATCH_WORDS)?..)?;
+    let patch = patch.get_mut(..quads.checked_mul(PATCH_WORDS)?)?;
+    (first == second && first == third && quads != 0).then_some(())?;
+    let args = ExpandArgs { patch: patch.as_mut_ptr(), runs: runs.map(|run| run.as_ptr()), quads };
+    // SAFETY: it reads `4 · quads` bytes, not more than each run has, and writes 6 words for each
+    // `quads`, which is not 0: the length of `patch`, which is exclusive, so that no run overlaps.
     unsafe { fixie_paired_expand(&args) };
     Some(())
 }
 
 /// See [`Isa::paired_block`](crate::arch::Isa::paired_block).
-pub fn block(pairs: &Pairs<'_>, patch: &[u32], out: Dst<'_>, step: usize) -> Option<()> {
-    let len = step.checked_mul(2)?.checked_add(pairs.channels())?;
-    (out.len() >= len && patch.len() == pairs.quads().checked_mul(PATCH_WORDS)?).then_some(())?;
-    let odd = pairs.channels() % 2;
-    let even_words = pairs.stream().len().checked_sub(odd.wrapping_mul(pairs.pair_words()))?;
-    block_pairs(pairs, pairs.stream().get(..even_words)?, patch, out, step);
-    if odd == 0 {
-        return Some(());
-    }
-    // The odd channel's partner must not be written: both go aside.
-    let aside = [const { Cell::new(0u8) }; 6];
-    let both = Dst::from(&aside[..]);
-    block_pairs(pairs, pairs.last_pair()?, patch, both, 2);
-    let channel = pairs.channels().checked_sub(1)?;
-    for (pixel, values) in aside.chunks(2).enumerate().rev() {
-        let at = pixel.checked_mul(step)?.checked_add(channel)?;
-        out.set(at, values.first()?.get() as i8)?;
-    }
+pub fn block(pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize) -> Option<()> {
+    let len = step.checked_mul(BLOCK - 1)?.checked_add(pairs.channels())?;
+    (out.len() >= len && patch.len() == pairs.patch_words()).then_some(())?;
+    let args = block_args(pairs, patch, out, step);
+    // SAFETY: it reads the patch, 24 bytes per group of four taps, which is `patch_words`, from
+    // start to end; the weights in pairs of 2 + 2 · quads + 2 words, which is `pair_words`, until
+    // their end, which `Pairs::new` found to be a whole number of pairs away; none of these is
+    // empty. It writes one byte per channel at distances of 0, 1 and 2 steps, which lie in `out` as
+    // checked above; those are cells, and neither weights nor patch, which are slices, overlap
+    // them.
+    unsafe { fixie_paired_blocks(&args) };
     Some(())
 }
 
-/// Computes the pairs of `stream`, whole pairs of `pairs`. `patch` has 6 words per quad and `out`
-/// is at least `2 · step` bytes and two bytes per pair long.
-fn block_pairs(pairs: &Pairs<'_>, stream: &[u32], patch: &[u32], out: Dst<'_>, step: usize) {
-    if stream.is_empty() {
-        return;
-    }
-    let weights = stream.as_ptr_range();
-    let lanes = patch.as_ptr_range();
-    let args = BlockArgs {
+/// The arguments for one block whose patches are expanded.
+fn block_args(pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize) -> BlocksArgs {
+    let weights = pairs.stream().as_ptr_range();
+    let lanes = patch.as_mut_ptr_range();
+    BlocksArgs {
         patch: lanes.start,
         zero: pairs.zero().into(),
         step,
         out: out.as_mut_ptr(),
         weights_end: weights.end,
         quads: pairs.quads(),
-        patch_end: lanes.end,
         weights: weights.start,
-    };
-    // SAFETY: it reads the patch, 24 bytes per quad, from start to end; the weights in pairs of
-    // 2 + 2 · quads + 2 words, which is `pair_words`, until their end, which the caller promises
-    // to be a whole number of pairs away; both are not empty. It writes two bytes per pair at
-    // distances of 0, 1 and 2 steps, which the caller promises to lie in `out`; those are cells,
-    // and neither weights nor patch, as shared slices, overlap them.
-    unsafe { fixie_paired_block(&args) };
+        out_block: out.as_mut_ptr(),
+        patch_end: lanes.end,
+        odd: pairs.channels() % 2,
+        blocks: 1,
+        source: core::ptr::null(),
+        pixel_step: 0,
+        rows: 0,
+        gap: 0,
+        run_quads: 0,
+    }
+}
+
+/// See [`Isa::clamp`](crate::arch::Isa::clamp).
+pub fn clamp(bytes: Dst<'_>, (min, max): (i8, i8)) {
+    let words = bytes.len() / 4;
+    if words != 0 {
+        let repeat = |byte: i8| u32::from_ne_bytes([byte as u8; 4]);
+        // SAFETY: it reads and writes `4 · words` bytes, which are inside, and cells.
+        unsafe { fixie_clamp(bytes.as_mut_ptr(), words, repeat(min), repeat(max)) };
+    }
+    let done = words.wrapping_mul(4);
+    if let Some(rest) = bytes.slice(done, bytes.len().wrapping_sub(done)) {
+        scalar::clamp(rest, (min, max));
+    }
 }
 
 /// See [`Isa::paired_pixel`](crate::arch::Isa::paired_pixel).
@@ -157,7 +202,8 @@ pub fn pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
     if pairs.channels() % 2 == 1 {
         // The odd channel's partner must not be written: both go aside.
         let aside = [const { Cell::new(0u8) }; 2];
-        pixel_pairs(pairs, pairs.last_pair()?, patch, Dst::from(&aside[..]));
+        let last = pairs.stream().len().checked_sub(pair_words)?;
+        pixel_pairs(pairs, pairs.stream().get(last..)?, patch, Dst::from(&aside[..]));
         let channel = pairs.channels().checked_sub(1)?;
         out.set(channel, aside.first()?.get() as i8)?;
     }

@@ -1,23 +1,92 @@
 @ Convolution on cores with the DSP extension: see conv.rs for what each function needs.
 @
 @ The inner loops follow `op::paired` of the image format: a word holds two taps of a pair of
-@ channels as v = 256·w1 + w0. SMLAD with v adds to the full sums; SXTB16 leaves w0 of both taps,
+@ channels as v = 256 w1 + w0. SMLAD with v adds to the full sums; SXTB16 leaves w0 of both taps,
 @ and SMLAD with that adds to the sums of channel 0.
 
-@ fixie_paired_expand(args): bytes of three pixels -> 16-bit lanes, interleaved.
+@ fixie_paired_blocks(args): blocks of three pixels, all pairs of channels.
 @
-@   for every run, for every 4 bytes:  [lanes 0,2 of each pixel] [lanes 1,3 of each pixel]
+@   for every block:
+@       expand the bytes of its pixels to lanes: for every run, for every 4 bytes,
+@           [lanes 0, 2 of each pixel] [lanes 1, 3 of each pixel]
+@       for every pair of channels: 3x2 sums, requantise, store
 @
-@ r0 patch, r1-r3 pixels, r10 runs left, r11 bytes from one run's end to the next, r12 quads of a run
-    .section .text.fixie_paired_expand, "ax", %progbits
-    .global fixie_paired_expand
-    .type fixie_paired_expand, %function
+@ The stack starts with a copy of the arguments.
+    .equ PATCH, 0           @ lanes of the block
+    .equ ZERO, 4            @ zero point of the output
+    .equ STEP, 8            @ bytes between the outputs of neighbouring pixels
+    .equ OUT, 12            @ output of the pair
+    .equ WEIGHTS_END, 16
+    .equ ENTRY, 20          @ in the arguments: groups of four taps; then where to enter the loop
+    .equ WEIGHTS, 24
+    .equ OUT_BLOCK, 28      @ output of the block
+    .equ PATCH_END, 32
+    .equ ODD, 36            @ whether the last pair has one channel only
+    .equ BLOCKS, 40         @ blocks left
+    .equ SOURCE, 44         @ bytes of the block's first pixel
+    .equ PIXEL_STEP, 48     @ bytes between neighbouring pixels
+    .equ ROWS, 52           @ runs of bytes; with none, the lanes are there already
+    .equ GAP, 56            @ bytes between the end of one run and the start of the next
+    .equ QUADS, 60          @ groups of four bytes in a run
+    .equ UNROLL, 8
+
+@ Starts the sums of a pair with its constants and its first four taps, and enters the loop.
+    .macro FIRST_TAPS
+    ldrd    r8, r11, [r1], #8
+    ldrd    r2, r3, [r1], #8
+    ldmia   r0!, {r4-r6}
+    smlad   r9, r2, r5, r8
+    smlad   r10, r2, r6, r8
+    smlad   r8, r2, r4, r8
+    sxtb16  r2, r2
+    smlad   r12, r2, r5, r11
+    smlad   lr, r2, r6, r11
+    smlad   r11, r2, r4, r11
+    ldmia   r0!, {r4-r6}
+    smlad   r8, r3, r4, r8
+    smlad   r9, r3, r5, r9
+    smlad   r10, r3, r6, r10
+    sxtb16  r3, r3
+    smlad   r11, r3, r4, r11
+    smlad   r12, r3, r5, r12
+    smlad   lr, r3, r6, lr
+    ldr     pc, [sp, #ENTRY]
+    .endm
+
+    .section .text.fixie_paired_blocks, "ax", %progbits
+    .global fixie_paired_blocks
+    .type fixie_paired_blocks, %function
     .thumb_func
-fixie_paired_expand:
+fixie_paired_blocks:
     push    {r4-r11, lr}
-    ldm     r0, {r0-r3, r10-r12}
-1:  mov     lr, r12
-2:  ldr     r7, [r1], #4
+    sub     sp, sp, #64
+    ldmia   r0!, {r1-r8}
+    @ The first four taps come before the loop. Its first pass starts so far into it that all passes
+    @ end at its end, or at its end if there are no more taps: a group of four taps is 64 bytes.
+    rsbs    r6, r6, #1
+    ite     eq
+    moveq   r6, #UNROLL
+    andne   r6, r6, #UNROLL - 1
+    adr     r9, 5f
+    add     r6, r9, r6, lsl #6
+    orr     r6, r6, #1
+    stm     sp, {r1-r8}
+    ldm     r0, {r1-r8}
+    add     r9, sp, #PATCH_END
+    stm     r9, {r1-r8}
+
+    @ r0 patch, r1-r3 pixels, r10 runs left, r11 gap, r12 quads of a run
+1:  add     r9, sp, #SOURCE
+    ldm     r9, {r1, r4, r10-r12}
+    add     r2, r1, r4
+    add     r3, r2, r4
+    add     r4, r4, r3
+    str     r4, [sp, #SOURCE]
+    ldr     r0, [sp, #PATCH]
+    cmp     r10, #0
+    beq     4f
+2:  mov     lr, r12
+3:  ldr     r7, [r1], #4
     ldr     r8, [r2], #4
     ldr     r9, [r3], #4
     sxtb16  r4, r7
@@ -28,46 +97,21 @@ fixie_paired_expand:
     sxtb16  r9, r9, ror #8
     stmia   r0!, {r4-r9}
     subs    lr, lr, #1
-    bne     2b
+    bne     3b
     add     r1, r1, r11
     add     r2, r2, r11
     add     r3, r3, r11
     subs    r10, r10, #1
-    bne     1b
-    pop     {r4-r11, pc}
-    .size fixie_paired_expand, . - fixie_paired_expand
+    bne     2b
+    ldr     r0, [sp, #PATCH]
 
-@ fixie_paired_block(args): three pixels, all pairs of channels.
-@
-@ r0 patch, r1 weights, r2-r3 weights of four taps, r4-r6 one lane pair of each pixel, r7 patch end,
-@ r8-r10 full sums, r11-r12 and lr sums of channel 0.
-@ Stack: [0] patch  [4] zero point  [8] bytes between pixels  [12] output  [16] weights end
-@ [20] where to enter the loop
-    .equ UNROLL, 8
-    .section .text.fixie_paired_block, "ax", %progbits
-    .global fixie_paired_block
-    .type fixie_paired_block, %function
-    .thumb_func
-fixie_paired_block:
-    push    {r4-r11, lr}
-    ldm     r0, {r1-r8}
-    @ The first pass starts so far into the loop that all passes end at its end: a quad is 64 bytes.
-    negs    r6, r6
-    and     r6, r6, #UNROLL - 1
-    adr     r9, 2f
-    add     r6, r9, r6, lsl #6
-    orr     r6, r6, #1
-    push    {r1-r6}
-    mov     r0, r1
-    mov     r1, r8
-1:  ldrd    r8, r11, [r1], #8
-    mov     r9, r8
-    mov     r10, r8
-    mov     r12, r11
-    mov     lr, r11
-    ldr     pc, [sp, #20]
+    @ r0 patch, r1 weights, r2-r3 weights of four taps, r4-r6 one lane pair of each pixel,
+    @ r7 patch end, r8-r10 full sums, r11-r12 and lr sums of channel 0
+4:  ldr     r1, [sp, #WEIGHTS]
+    ldr     r7, [sp, #PATCH_END]
+    FIRST_TAPS
     .p2align 3
-2:  .rept UNROLL
+5:  .rept UNROLL
     ldrd    r2, r3, [r1], #8
     ldmia   r0!, {r4-r6}
     smlad   r8, r2, r4, r8
@@ -87,7 +131,7 @@ fixie_paired_block:
     smlad   lr, r3, r6, lr
     .endr
     cmp     r0, r7
-    bne     2b
+    bne     5b
     ldrd    r2, r3, [r1], #8
     ldm     sp, {r0, r4-r6}
     sub     r8, r8, r11
@@ -102,6 +146,7 @@ fixie_paired_block:
     smmlar  r8, r8, r3, r4
     smmlar  r9, r9, r3, r4
     smmlar  r10, r10, r3, r4
+    ldr     r2, [sp, #WEIGHTS_END]
     ssat    r11, #8, r11
     ssat    r12, #8, r12
     ssat    lr, #8, lr
@@ -111,17 +156,78 @@ fixie_paired_block:
     bfi     r11, r8, #8, #8
     bfi     r12, r9, #8, #8
     bfi     lr, r10, #8, #8
-    @ Pixel 0 last: with a distance of 0 it is the one that stays.
-    strh    lr, [r6, r5, lsl #1]
-    strh    r12, [r6, r5]
-    strh    r11, [r6], #2
-    str     r6, [sp, #12]
-    ldr     r2, [sp, #16]
     cmp     r1, r2
-    bne     1b
-    add     sp, sp, #24
+    beq     6f
+    strh    r12, [r6, r5]
+    strh    lr, [r6, r5, lsl #1]
+    strh    r11, [r6], #2
+    str     r6, [sp, #OUT]
+    FIRST_TAPS
+
+    @ The last pair.
+6:  ldr     r2, [sp, #ODD]
+    cbnz    r2, 7f
+    strh    r12, [r6, r5]
+    strh    lr, [r6, r5, lsl #1]
+    strh    r11, [r6]
+    b       8f
+7:  strb    r12, [r6, r5]
+    strb    lr, [r6, r5, lsl #1]
+    strb    r11, [r6]
+8:  ldr     r6, [sp, #OUT_BLOCK]
+    ldr     r4, [sp, #BLOCKS]
+    add     r5, r5, r5, lsl #1
+    add     r6, r6, r5
+    str     r6, [sp, #OUT]
+    str     r6, [sp, #OUT_BLOCK]
+    subs    r4, r4, #1
+    str     r4, [sp, #BLOCKS]
+    bne.w   1b
+    add     sp, sp, #64
     pop     {r4-r11, pc}
-    .size fixie_paired_block, . - fixie_paired_block
+    .size fixie_paired_blocks, . - fixie_paired_blocks
+
+@ fixie_paired_expand(args): one run of bytes of three pixels -> lanes, as above.
+    .section .text.fixie_paired_expand, "ax", %progbits
+    .global fixie_paired_expand
+    .type fixie_paired_expand, %function
+    .thumb_func
+fixie_paired_expand:
+    push    {r4-r9, lr}
+    ldm     r0, {r0-r3, r12}
+1:  ldr     r7, [r1], #4
+    ldr     r8, [r2], #4
+    ldr     r9, [r3], #4
+    sxtb16  r4, r7
+    sxtb16  r5, r8
+    sxtb16  r6, r9
+    sxtb16  r7, r7, ror #8
+    sxtb16  r8, r8, ror #8
+    sxtb16  r9, r9, ror #8
+    stmia   r0!, {r4-r9}
+    subs    r12, r12, #1
+    bne     1b
+    pop     {r4-r9, pc}
+    .size fixie_paired_expand, . - fixie_paired_expand
+
+@ fixie_clamp(bytes, words, low, high): every byte of so many words to at least that of low and at
+@ most that of high.
+    .section .text.fixie_clamp, "ax", %progbits
+    .global fixie_clamp
+    .type fixie_clamp, %function
+    .thumb_func
+fixie_clamp:
+    push    {r4, lr}
+1:  ldr     r12, [r0]
+    ssub8   r4, r12, r2
+    sel     r12, r12, r2
+    ssub8   r4, r3, r12
+    sel     r12, r12, r3
+    str     r12, [r0], #4
+    subs    r1, r1, #1
+    bne     1b
+    pop     {r4, pc}
+    .size fixie_clamp, . - fixie_clamp
 
 @ fixie_paired_pixel(args): one pixel of bytes, two pairs of channels at a time.
 @

@@ -8,15 +8,15 @@
 //! ```
 //!
 //! `offset` is where the word of the two taps lies, in bytes after the word of the first two.
-//! `even` are its weights for an output whose window starts with the upper of a pair of rows,
-//! `odd` for the one that starts a row below: the same weights one tap later. So two outputs, one
-//! above the other, share every word.
+//! `even` are its weights for an output whose window starts with the upper row of a pair, `odd` for
+//! the one that starts a row below: the same weights one tap later. So two outputs, one above the
+//! other, share every word.
 
 use core::arch::global_asm;
 
 use fixie_format::op::planar;
 
-use crate::arch::planar::{Channel, Lines, Planes, Window};
+use crate::arch::planar::{Channels, Lines, Planes, Window};
 
 global_asm!(include_str!("depthwise.s"), options(raw));
 
@@ -32,58 +32,64 @@ struct ExpandArgs {
     plane_bytes: usize,
     /// Columns, at least 1.
     count: usize,
+    /// Row pairs, at least 1.
+    pairs: usize,
+    /// From the end of a pair's pixels to the start of the next one's.
+    gap: isize,
+    /// The same for its words in a plane.
+    words_gap: usize,
 }
 
-/// Arguments of `fixie_planar_3x3` and `fixie_planar_3x3_s2`.
+/// Arguments of `fixie_planar_3x3` and `fixie_planar_3x3_s2`; the first ones of
+/// `fixie_planar_any`.
+#[derive(Clone, Copy)]
 #[repr(C)]
-struct SquareArgs {
-    plane: *const u32,
-    /// Bytes of a row pair.
-    row_bytes: usize,
-    out: *mut i8,
-    row_step: usize,
-    column_step: usize,
-    /// Output columns and rows, both at least 1.
-    columns: usize,
-    rows: usize,
+struct ChannelsArgs {
     zero: i32,
-    /// Bias, multiplier, three words of weights.
-    stream: *const u32,
-}
-
-/// Arguments of `fixie_planar_rows`.
-#[repr(C)]
-struct RowsArgs {
-    table: *const u32,
-    table_end: *const u32,
-    /// Bias, multiplier.
-    stream: *const u32,
     /// Bytes between output columns.
     column_step: usize,
-    /// Bytes between the two output rows of a turn; 0 if there is but the first.
-    row_step: usize,
-    /// Bytes between the words of neighbouring output columns.
+    /// Bytes from the words of some output rows to those of the next.
     words_step: usize,
-    /// The words of the first output.
-    words: *const u32,
+    /// Output columns, at least 1.
+    columns: usize,
+    /// The first channel's plane; those of the others follow.
+    plane: *const u32,
+    plane_end: *const u32,
+    /// Bytes from the start of a plane to the words of the first row.
+    first: usize,
+    /// Bytes between output rows.
+    row_step: usize,
+    /// Output rows, at least 1.
+    rows: usize,
+    /// The first channel's outputs; those of the others are beside them.
     out: *mut i8,
-    /// Bytes between the words of one turn and the next.
-    words_turn: usize,
-    /// Bytes between the outputs of one turn and the next.
-    out_turn: usize,
-    /// Bytes of the words of all columns.
-    words_len: usize,
-    /// Turns, at least 1.
-    turns: usize,
-    zero: i32,
+    /// Bias, multiplier and weights of every channel.
+    streams: *const u32,
+    /// At least 1.
+    channels: usize,
+}
+
+/// Arguments of `fixie_planar_any`.
+#[repr(C)]
+struct AnyArgs {
+    channels: ChannelsArgs,
+    table: *mut u32,
+    /// A whole number of two entries, at least 1, behind `table`.
+    table_end: *mut u32,
+    /// Words of the weights of a kernel column.
+    column_words: usize,
+    kernel_columns: usize,
+    /// Bytes between the words of neighbouring output columns.
+    words_column_step: usize,
+    /// Output rows at a time: 2, of which the second starts a row below the first, or 1.
+    turn: usize,
 }
 
 unsafe extern "C" {
     fn fixie_planar_expand(args: &ExpandArgs);
-    fn fixie_planar_3x3(args: &SquareArgs);
-    fn fixie_planar_3x3_s2(args: &SquareArgs);
-    fn fixie_planar_unpack(weights: *const u32, table: *mut u32, words: usize, columns: usize);
-    fn fixie_planar_rows(args: &RowsArgs);
+    fn fixie_planar_3x3(args: &ChannelsArgs);
+    fn fixie_planar_3x3_s2(args: &ChannelsArgs);
+    fn fixie_planar_any(args: &AnyArgs);
 }
 
 /// See [`Isa::planar_expand`](crate::arch::Isa::planar_expand). In the order
@@ -94,96 +100,142 @@ pub fn expand(
     row_pair: usize,
     column: usize,
 ) -> Option<()> {
-    let at = planes.place(row_pair, column, lines.count())?;
-    let plane_bytes = planes.plane_words().checked_mul(4)?;
-    let ([upper, lower], [upper_step, lower_step]) = (lines.rows(), lines.steps());
+    let at = planes.place(lines, row_pair, column)?;
+    let [upper, lower] = lines.rows();
+    let (mut count, mut pairs) = (lines.count(), lines.pair_count());
+    let [mut upper_step, mut lower_step] = lines.steps();
+    let row_len = count.wrapping_mul(upper_step);
+    if planes.columns() == 1 && pairs > 1 {
+        // In a single column the words of all pairs follow each other like those of a row.
+        (count, pairs) = (pairs, 1);
+        (upper_step, lower_step) = (lines.pair_step(), lines.pair_step());
+    }
     let args = ExpandArgs {
-        words: planes.words().get_mut(at..)?.as_mut_ptr(),
+        plane_bytes: planes.plane_words().checked_mul(4)?,
+        words_gap: planes.columns().wrapping_sub(count).wrapping_mul(4),
+        words: planes.words_mut().get_mut(at..)?.as_mut_ptr(),
         upper: upper.as_ptr(),
         upper_step,
         lower: lower.as_ptr(),
         lower_step,
-        plane_bytes,
-        count: lines.count(),
+        count,
+        pairs,
+        gap: (lines.pair_step() as isize).wrapping_sub(row_len as isize),
     };
-    // SAFETY: it reads four bytes at each of `count` steps of both rows, which `Lines::new` found
-    // inside; it writes `count` words at `at` of each of the four planes, which `place` found
-    // inside the plane, and `Planes::new` all planes inside its words. `count` is not 0. The
-    // planes are exclusive, so no row overlaps them.
+    // SAFETY: it reads four bytes at each of `count` steps of both rows of every pair, which
+    // `Lines` found inside (with more than one pair the steps are the same); it writes `count`
+    // words of each of `pairs` row pairs from `at` on of each of the four planes, which `place`
+    // found inside the plane, and `Planes::new` all planes inside its words. The counts are not 0.
+    // The planes are exclusive, so no row overlaps them.
     unsafe { fixie_planar_expand(&args) };
     Some(())
 }
 
-/// See [`Isa::planar_channel`](crate::arch::Isa::planar_channel).
-pub fn channel(channel: &Channel<'_>, table: &mut [u32], fresh: bool) -> Option<()> {
-    let window = channel.window();
-    if (window.kernel_h, window.kernel_w, window.dilation_w) == (3, 3, 1) {
-        if (window.stride_h, window.stride_w) == (1, 1) {
-            let args = square_args(channel);
-            // SAFETY: by `Channel::new` the plane has the rows and columns that the windows of all
-            // outputs see, in whole row pairs; the last of an odd number of rows sees a whole
-            // pair too. The outputs lie in `out`, by `Outputs::new`, and are cells; neither plane
-            // nor stream, as shared slices, overlap them. The stream has five words.
-            unsafe { fixie_planar_3x3(&args) };
-            return Some(());
-        }
-        if (window.stride_h, window.stride_w) == (2, 2) {
-            let args = square_args(channel);
-            // SAFETY: as above.
-            unsafe { fixie_planar_3x3_s2(&args) };
-            return Some(());
-        }
+/// See [`Isa::planar_channels`](crate::arch::Isa::planar_channels).
+pub fn channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
+    let window = channels.window();
+    let args = channels_args(channels);
+    if is_square(window) && window.stride_h == 1 {
+        // SAFETY: by `Channels::new` each plane has the rows and columns that the windows of all
+        // outputs see, in whole row pairs, the last of which is followed by the first; the last
+        // of an odd number of output rows sees whole pairs too. The outputs lie in `out`, by
+        // `Channels::new`, and are cells; neither planes nor streams, which are slices, overlap
+        // them. Each stream has five words: bias, multiplier, three columns.
+        unsafe { fixie_planar_3x3(&args) };
+        Some(())
+    } else if is_square(window) {
+        // SAFETY: as above.
+        unsafe { fixie_planar_3x3_s2(&args) };
+        Some(())
+    } else {
+        any(channels, table, args)
     }
-    any(channel, table, fresh)
 }
 
-fn square_args(channel: &Channel<'_>) -> SquareArgs {
-    let outputs = channel.outputs();
-    SquareArgs {
-        plane: channel.plane().as_ptr(),
-        row_bytes: channel.window().columns.wrapping_mul(4),
-        out: outputs.out().as_mut_ptr(),
-        row_step: outputs.row_step(),
+/// Whether the kernel has a loop of its own.
+fn is_square(window: &Window) -> bool {
+    (window.kernel_h, window.kernel_w, window.dilation_w) == (3, 3, 1)
+        && matches!((window.stride_h, window.stride_w), (1, 1) | (2, 2))
+}
+
+fn channels_args(channels: &Channels<'_>) -> ChannelsArgs {
+    let (window, outputs) = (channels.window(), channels.outputs());
+    let row_bytes = window.columns.wrapping_mul(4);
+    let plane = channels.planes().as_ptr();
+    ChannelsArgs {
+        zero: channels.zero().into(),
         column_step: outputs.column_step(),
+        words_step: row_bytes,
         columns: outputs.columns(),
+        plane,
+        plane_end: plane.wrapping_add(window.row_pairs.wrapping_mul(window.columns)),
+        first: channels.first_pair().wrapping_mul(row_bytes),
+        row_step: outputs.row_step(),
         rows: outputs.rows(),
-        zero: channel.zero().into(),
-        stream: channel.stream().as_ptr(),
+        out: outputs.out().as_mut_ptr(),
+        streams: channels.streams().as_ptr(),
+        channels: channels.count(),
     }
 }
 
 /// Any kernel, by the table.
-fn any(channel: &Channel<'_>, table: &mut [u32], fresh: bool) -> Option<()> {
-    let window = channel.window();
+fn any(channels: &Channels<'_>, table: &mut [u32], args: ChannelsArgs) -> Option<()> {
+    let window = channels.window();
     let table = table.get_mut(..window.table_words()?)?;
-    if fresh {
-        fill_offsets(window, table)?;
-    }
-    let weights = channel.stream().get(planar::CONSTANT_WORDS..)?;
-    let words = planar::column_words(window.kernel_h);
-    // SAFETY: by `Channel::new` there are `kernel_w` columns of `words` words of weights, both not
-    // 0; the table has two entries for each word.
-    unsafe {
-        fixie_planar_unpack(weights.as_ptr(), table.as_mut_ptr(), words, window.kernel_w);
-    }
-    let rows = channel.outputs().rows();
-    if window.stride_h == 1 {
-        turns(channel, table, 0, rows / 2, 2)?;
-        if rows % 2 == 1 {
-            turns(channel, table, rows.wrapping_sub(1), 1, 1)?;
+    fill_offsets(window, table)?;
+    (channels.first_pair() == 0).then_some(())?;
+    let entries = table.as_mut_ptr_range();
+    let mut args = AnyArgs {
+        channels: args,
+        table: entries.start,
+        table_end: entries.end,
+        column_words: planar::column_words(window.kernel_h),
+        kernel_columns: window.kernel_w,
+        words_column_step: window.stride_w.wrapping_mul(4),
+        turn: 1,
+    };
+    match window.stride_h {
+        1 if args.channels.columns == 1 => return column(args),
+        1 => args.turn = 2,
+        // Rows that start on different rows of a pair could only be neighbours.
+        even if even % 2 == 0 => {
+            args.channels.words_step = args.channels.words_step.wrapping_mul(even / 2);
         }
-        return Some(());
+        _ => return None,
     }
-    // Outputs are two rows or more apart: each is computed by itself.
-    for y in 0..rows {
-        let odd = y.wrapping_mul(window.stride_h) % 2 == 1;
-        if odd {
-            swap_weights(table);
-        }
-        turns(channel, table, y, 1, 1)?;
-        if odd {
-            swap_weights(table);
-        }
+    // SAFETY: an output's window starts with the word at its row pair and column; the entries
+    // reach `kernel_h / 2` row pairs and `kernel_w − 1` dilations further, which by
+    // `Channels::new` lies in the plane for all outputs, since the first row pair is the plane's
+    // first one. The table has two entries for each of `kernel_columns · column_words` words of
+    // weights, which follow bias and multiplier in each stream; none of these is empty. The outputs
+    // lie in `out`, by `Channels::new`, and are cells; neither planes nor streams nor the table,
+    // which are slices, overlap them.
+    unsafe { fixie_planar_any(&args) };
+    Some(())
+}
+
+/// A single output column at a stride of 1: its pairs of rows, which follow each other in the plane
+/// as columns do, are taken for the columns of a single pair of rows.
+fn column(mut args: AnyArgs) -> Option<()> {
+    let all = args.channels;
+    let pairs = all.rows / 2;
+    args.turn = 2;
+    if pairs != 0 {
+        args.words_column_step = all.words_step;
+        args.channels.rows = 2;
+        args.channels.columns = pairs;
+        args.channels.column_step = all.row_step.wrapping_mul(2);
+        // SAFETY: as in `any`; output rows 2·x and 2·x + 1 of column 0 start with the word of row
+        // pair x.
+        unsafe { fixie_planar_any(&args) };
+    }
+    if all.rows % 2 == 1 {
+        let last = pairs.checked_mul(2)?.checked_mul(all.row_step)?;
+        let first = pairs.checked_mul(all.words_step)?;
+        args.channels = ChannelsArgs { rows: 1, first, out: all.out.wrapping_add(last), ..all };
+        // SAFETY: as in `any`, for the last row alone, which starts with the word of row pair
+        // `pairs`.
+        unsafe { fixie_planar_any(&args) };
     }
     Some(())
 }
@@ -206,56 +258,5 @@ fn fill_offsets(window: &Window, table: &mut [u32]) -> Option<()> {
     Some(())
 }
 
-/// Exchanges the weights for even and odd outputs.
-fn swap_weights(table: &mut [u32]) {
-    for entry in table.chunks_exact_mut(3) {
-        if let [_, even, odd] = entry {
-            core::mem::swap(even, odd);
-        }
-    }
-}
-
-/// Computes `count` times one or two output rows (`rows`), from row `first` on.
-fn turns(
-    channel: &Channel<'_>,
-    table: &[u32],
-    first: usize,
-    count: usize,
-    rows: usize,
-) -> Option<()> {
-    if count == 0 {
-        return Some(());
-    }
-    let (window, outputs) = (channel.window(), channel.outputs());
-    let row_pair = first.checked_mul(window.stride_h)? / 2;
-    let words = channel.plane().get(row_pair.checked_mul(window.columns)?..)?;
-    let out = outputs.out();
-    let out = out.slice(first.checked_mul(outputs.row_step())?, 1)?;
-    let words_step = window.stride_w.wrapping_mul(4);
-    let table = table.as_ptr_range();
-    let args = RowsArgs {
-        table: table.start,
-        table_end: table.end,
-        stream: channel.stream().as_ptr(),
-        column_step: outputs.column_step(),
-        row_step: if rows == 2 { outputs.row_step() } else { 0 },
-        words_step,
-        words: words.as_ptr(),
-        out: out.as_mut_ptr(),
-        words_turn: window.columns.wrapping_mul(4),
-        out_turn: outputs.row_step().wrapping_mul(2),
-        words_len: outputs.columns().wrapping_mul(words_step),
-        turns: count,
-        zero: channel.zero().into(),
-    };
-    // SAFETY: an output's window starts with the word at its row pair and column; the entries
-    // reach `kernel_h / 2` row pairs and `kernel_w − 1` dilations further, which by `Channel::new`
-    // lies in the plane for all outputs. The table, two entries per word of weights, is even and
-    // not empty. The outputs of all columns in rows `first` to `first + count · rows` lie in `out`,
-    // as the callers do not pass the last row, and are cells; neither plane nor table overlap them.
-    unsafe { fixie_planar_rows(&args) };
-    Some(())
-}
-
-/// The format's unit of channels is that of the assembly.
+/// The assembly takes the format's number of channels at a time.
 const _: () = assert!(planar::CHANNELS == 4);

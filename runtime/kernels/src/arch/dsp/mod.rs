@@ -7,24 +7,39 @@
 mod conv;
 mod depthwise;
 
-use crate::arch::planar::{Channel, Lines, Planes};
+use crate::arch::Isa;
+use crate::arch::paired::{BLOCK, Pairs, Strip};
+use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
-use crate::arch::{Isa, Pairs, Runs};
 
 /// The DSP extension: two 16-bit multiplications per instruction.
 pub struct Dsp;
 
 impl Isa for Dsp {
-    fn paired_expand(runs: &Runs<'_>, patch: &mut [u32], quad: usize) -> Option<()> {
+    fn paired_strip(
+        pairs: &Pairs<'_>,
+        strip: &Strip<'_>,
+        patch: &mut [u32],
+        out: Dst<'_>,
+        step: usize,
+    ) -> Option<()> {
+        conv::strip(pairs, strip, patch, out, step)
+    }
+
+    fn paired_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
         conv::expand(runs, patch, quad)
     }
 
-    fn paired_block(pairs: &Pairs<'_>, patch: &[u32], out: Dst<'_>, step: usize) -> Option<()> {
+    fn paired_block(pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize) -> Option<()> {
         conv::block(pairs, patch, out, step)
     }
 
     fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
         conv::pixel(pairs, patch, out)
+    }
+
+    fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) {
+        conv::clamp(bytes, bounds);
     }
 
     fn planar_expand(
@@ -36,7 +51,7 @@ impl Isa for Dsp {
         depthwise::expand(lines, planes, row_pair, column)
     }
 
-    fn planar_channel(channel: &Channel<'_>, table: &mut [u32], fresh: bool) -> Option<()> {
-        depthwise::channel(channel, table, fresh)
+    fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
+        depthwise::channels(channels, table)
     }
 }
