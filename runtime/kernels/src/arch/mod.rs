@@ -31,6 +31,9 @@ pub type Native = Scalar;
 
 /// Inner loops. A `None` means that the arguments contradict each other; nothing panics.
 pub trait Isa {
+    /// What reports call it.
+    const NAME: &'static str;
+
     /// Dot products of two patches with two rows of weights, all equally long:
     /// `sums[patch][row]`.
     fn dot_2x2(patches: [&[i8]; 2], rows: [&[i8]; 2]) -> [[i32; 2]; 2] {

@@ -13,7 +13,9 @@ use crate::requantize::Requantizer;
 /// No instruction set in particular.
 pub struct Scalar;
 
-impl Isa for Scalar {}
+impl Isa for Scalar {
+    const NAME: &'static str = "scalar";
+}
 
 /// See [`Isa::dot_2x2`].
 pub fn dot_2x2([x0, x1]: [&[i8]; 2], [w0, w1]: [&[i8]; 2]) -> [[i32; 2]; 2] {

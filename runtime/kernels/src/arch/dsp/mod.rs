@@ -16,6 +16,8 @@ use crate::arch::view::{Dst, Src};
 pub struct Dsp;
 
 impl Isa for Dsp {
+    const NAME: &'static str = "dsp";
+
     fn paired_strip(
         pairs: &Pairs<'_>,
         strip: &Strip<'_>,
