@@ -42,7 +42,7 @@ impl<'m> Folder<'m> {
         };
         let elements = output_elements(node, inputs)?
             .ok_or_else(|| unfoldable("the compiler does not fold this operator".into()))?;
-        limits::check("elements of its output", elements, limits::MAX_CONSTANT_ELEMENTS)
+        limits::check("elements of its output", elements, limits::MAX_FOLDED_ELEMENTS)
             .map_err(|error| unfoldable(error.to_string()))?;
         let values = guarded(|| self.execute(node, inputs)).map_err(unfoldable)?;
         let mut values = values.into_iter();

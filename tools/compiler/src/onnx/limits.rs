@@ -11,8 +11,13 @@ pub const MAX_NODES: usize = 1 << 16;
 pub const MAX_RANK: usize = 8;
 /// Elements of one activation.
 pub const MAX_ELEMENTS: usize = 1 << 28;
-/// Elements of all constants that the import makes, rewritten weights and folded nodes together.
+/// Elements of all constants that the import reads and makes: rewritten weights, and what nodes that
+/// are folded read and give.
 pub const MAX_CONSTANT_ELEMENTS: usize = 1 << 27;
+/// Elements of one folded constant.
+pub const MAX_FOLDED_ELEMENTS: usize = 1 << 24;
+/// Elements of a constant that holds axes, sizes or positions.
+pub const MAX_LIST: usize = 1 << 16;
 /// Multiply-adds of one matrix product that is folded into a constant.
 pub const MAX_FOLD_WORK: usize = 1 << 30;
 /// Positions along one axis of a resized tensor.

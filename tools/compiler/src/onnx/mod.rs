@@ -21,6 +21,8 @@ mod normalize;
 mod qoperator;
 mod reference;
 mod tensor;
+#[cfg(test)]
+mod tests;
 
 pub use error::{ImportError, NodeError};
 pub use model::{ImportOptions, Model, NEWEST_OPSET, OLDEST_OPSET, Port};

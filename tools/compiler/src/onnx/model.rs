@@ -1,5 +1,6 @@
 //! Loading a model: limits, operator set, static shapes.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use prost::Message;
@@ -218,7 +219,8 @@ fn fix_inputs(
     graph.output.iter_mut().for_each(|output| output.r#type = None);
     // Before IR version 4, weights were listed among the inputs.
     let GraphProto { input, initializer, .. } = graph;
-    input.retain(|input| initializer.iter().all(|weights| weights.name != input.name));
+    let stored: HashSet<_> = initializer.iter().map(|weights| &weights.name).collect();
+    input.retain(|input| !stored.contains(&input.name));
     let mut ports = Vec::with_capacity(input.len());
     for input in input {
         let wanted = overrides.iter().find(|(name, _)| *name == input.name);

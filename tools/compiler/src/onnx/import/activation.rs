@@ -4,6 +4,7 @@ use super::super::error::{Problem, Stop};
 use super::super::node::{self, NodeView};
 use super::elementwise::broadcast;
 use super::importer::Importer;
+use super::operands::absent;
 use crate::ir::{Op, Unary};
 
 /// `Relu`.
@@ -69,12 +70,12 @@ pub(super) fn clip<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Resu
 /// `PRelu`: a constant slope that broadcasts to x.
 pub(super) fn prelu<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
     let x = importer.activation(node, 0)?;
-    importer.weights_shape(node, 1)?;
-    let slope = importer.real(node, 1)?;
     let shape = importer.shape(x).to_vec();
-    if broadcast(&shape, importer.shape(slope))? != shape {
+    if broadcast(&shape, &importer.weights_shape(node, 1)?)? != shape {
         return Err(Problem::invalid("its slope is larger than its input").into());
     }
+    let slope = importer.real_constant(node, 1)?.ok_or_else(|| absent(1))?;
+    let slope = importer.add_constant(node.input(1).unwrap_or_default().into(), slope)?;
     importer.emit(node, Op::PRelu, &[x, slope], &shape)?;
     Ok(())
 }

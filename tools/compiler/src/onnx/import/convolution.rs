@@ -15,7 +15,7 @@ pub(super) fn conv<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Resu
     let spatial = spatial(&shape)?;
     let groups = usize::try_from(node.int_or("group", 1)?).unwrap_or(0);
     let kernel = kernel(node, &shape, &weights_shape, groups)?;
-    let window = Window::read(node, spatial, kernel)?;
+    let window = Window::read(node, spatial, kernel, false)?;
     let weights = importer.weights(node, 1, &Arrangement::Plain, 1.0)?;
     importer.check_channels(weights)?;
     let mut inputs = vec![x, weights];

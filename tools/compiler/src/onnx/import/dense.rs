@@ -8,63 +8,49 @@ use super::importer::{Importer, Value};
 use super::weights::Arrangement;
 use crate::ir::{Op, TensorId};
 
-/// `MatMul` of an activation `[.., K]` and constant weights `[K, N]` or `[K]`.
+/// `MatMul` of an activation `[.., K]` and constant weights `[K, N]` or `[K]`, or of constant weights
+/// `[M, K]` and an activation `[.., K, N]`.
 pub(super) fn matmul<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
-    if !matches!(importer.value(node, 0), Some(Value::Activation(..))) {
-        return Err(Problem::new(
-            "its weights stand on the left",
-            "transpose the product, so that the constant is the second operand",
-        )
-        .into());
-    }
-    let x = importer.activation(node, 0)?;
-    if matches!(importer.value(node, 1), Some(Value::Activation(..))) {
-        return Err(Problem::new(
+    let computed = |index| matches!(importer.value(node, index), Some(Value::Activation(..)));
+    match (computed(0), computed(1)) {
+        (true, true) => Err(Problem::new(
             "both operands are computed at run time",
             "only products with constant weights are supported",
         )
-        .into());
+        .into()),
+        (true, false) => weights_on_the_right(importer, node),
+        _ => weights_on_the_left(importer, node),
     }
+}
+
+fn weights_on_the_right<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
+    let x = importer.activation(node, 0)?;
     let shape = importer.shape(x).to_vec();
     let weights_shape = importer.weights_shape(node, 1)?;
-    let (batch, matrix) = weights_shape.split_at(weights_shape.len().saturating_sub(2));
-    if batch.iter().any(|&extent| extent != 1) {
-        return Err(Problem::new(
-            format!("its weights {weights_shape:?} are a batch of matrices"),
-            "use one matrix of weights",
-        )
-        .into());
-    }
-    let (k, n) = match *matrix {
+    let (k, n) = match *matrix(&weights_shape)? {
         [k, n] => (k, n),
         [k] => (k, 1),
         _ => return Err(Problem::invalid("its weights are a single number").into()),
     };
-    let [lead @ .., last] = shape.as_slice() else {
-        return Err(Problem::invalid("its input is a single number").into());
+    let Some((_, lead)) = shape.split_last().filter(|&(&last, _)| last == k) else {
+        return Err(mismatch(&shape, &weights_shape).into());
     };
-    if *last != k {
-        let reason = format!("its operands {shape:?} and {weights_shape:?} do not fit");
-        return Err(Problem::invalid(reason).into());
-    }
-    let arrangement = match *matrix {
-        [_, _] => {
-            let rank = weights_shape.len();
-            let mut perm: Vec<_> = (0..rank).collect();
-            perm.swap(rank - 2, rank - 1);
-            Arrangement::Transposed(perm)
-        }
-        _ => Arrangement::Reshaped(vec![1, k]),
+    let rank = weights_shape.len();
+    let mut weights = if rank == 1 {
+        importer.weights(node, 1, &Arrangement::Reshaped(vec![1, k]), 1.0)?
+    } else {
+        let mut perm: Vec<_> = (0..rank).collect();
+        perm.swap(rank - 2, rank - 1);
+        importer.weights(node, 1, &Arrangement::Transposed(perm), 1.0)?
     };
-    let mut weights = importer.weights(node, 1, &arrangement, 1.0)?;
-    if !batch.is_empty() {
+    if rank > 2 {
         weights = importer.weights_as(weights, &Arrangement::Reshaped(vec![n, k]))?;
     }
     importer.check_channels(weights)?;
     let dense: Vec<_> = lead.iter().copied().chain([n]).collect();
-    // ONNX pads the shorter shape with leading ones, and leaves out N where the weights are a vector.
-    let mut output = vec![1; weights_shape.len().saturating_sub(shape.len())];
-    output.extend(if matrix.len() == 1 { lead } else { &dense });
+    // ONNX fills the shorter shape up with ones, and leaves N out where the weights are a vector.
+    let mut output = vec![1; rank.saturating_sub(shape.len())];
+    output.extend(if rank == 1 { lead } else { &dense });
     if output == dense {
         importer.emit(node, Op::Dense, &[x, weights], &output)?;
     } else {
@@ -72,6 +58,50 @@ pub(super) fn matmul<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Re
         importer.emit(node, Op::Reshape, &[product], &output)?;
     }
     Ok(())
+}
+
+/// `W · x = (xᵀ · Wᵀ)ᵀ`.
+fn weights_on_the_left<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
+    let x = importer.activation(node, 1)?;
+    let shape = importer.shape(x).to_vec();
+    let weights_shape = importer.weights_shape(node, 0)?;
+    let (&[m, k], [lead @ .., rows, columns]) = (matrix(&weights_shape)?, shape.as_slice()) else {
+        return Err(Problem::new(
+            format!("it multiplies {weights_shape:?} and {shape:?}"),
+            "use matrices on both sides",
+        )
+        .into());
+    };
+    if *rows != k || weights_shape.len() > shape.len() {
+        return Err(mismatch(&weights_shape, &shape).into());
+    }
+    let weights = importer.weights(node, 0, &Arrangement::Reshaped(vec![m, k]), 1.0)?;
+    importer.check_channels(weights)?;
+    let mut perm: Vec<_> = (0..shape.len()).collect();
+    perm.swap(lead.len(), lead.len() + 1);
+    let with = |last: [usize; 2]| -> Vec<usize> { lead.iter().copied().chain(last).collect() };
+    let turn = Op::Transpose { perm };
+    let turned = importer.emit_part(node, "turned", turn.clone(), &[x], &with([*columns, k]))?;
+    let product =
+        importer.emit_part(node, "product", Op::Dense, &[turned, weights], &with([*columns, m]))?;
+    importer.emit(node, turn, &[product], &with([m, *columns]))?;
+    Ok(())
+}
+
+/// The matrix or vector that is left of weights without batches.
+fn matrix(shape: &[usize]) -> Result<&[usize], Problem> {
+    let (batch, matrix) = shape.split_at(shape.len().saturating_sub(2));
+    if batch.iter().all(|&extent| extent == 1) {
+        return Ok(matrix);
+    }
+    Err(Problem::new(
+        format!("its weights {shape:?} are a batch of matrices"),
+        "use one matrix of weights",
+    ))
+}
+
+fn mismatch(a: &[usize], b: &[usize]) -> Problem {
+    Problem::invalid(format!("the operands {a:?} and {b:?} do not fit"))
 }
 
 /// `Gemm`: `alpha · A · B + beta · C` with constant B and C.
@@ -99,8 +129,7 @@ pub(super) fn gemm<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Resu
         }
     };
     if inner != k {
-        let reason = format!("its operands [{m}, {k}] and {weights_shape:?} do not fit");
-        return Err(Problem::invalid(reason).into());
+        return Err(mismatch(&[m, k], &weights_shape).into());
     }
     let arrangement =
         if transposed { Arrangement::Plain } else { Arrangement::Transposed(vec![1, 0]) };

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use ndarray::ArrayD;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, ValueInfoProto, type_proto};
 use tract_onnx::prelude::Tensor;
@@ -14,9 +13,8 @@ use super::super::limits::{self, Budget};
 use super::super::model::Model;
 use super::super::node::NodeView;
 use super::super::tensor::{self, Loaded};
-use super::integers;
 use super::rule;
-use crate::ir::{Graph, Node, Op, Quant, TensorId};
+use crate::ir::{Graph, TensorId};
 
 /// What a name of the ONNX model stands for.
 #[derive(Clone)]
@@ -55,15 +53,16 @@ pub(super) struct Importer<'m> {
     /// Constants of the graph by the name and the arrangement of what they were made from.
     pub(super) arranged: HashMap<(String, String), TensorId>,
     /// Tensors of 8-bit integers.
-    integers: Vec<TensorId>,
-    /// Nodes whose border still holds the integer.
-    pub(super) integer_pads: Vec<TensorId>,
-    source: &'m GraphProto,
-    values: HashMap<&'m str, Value>,
+    pub(super) integers: Vec<TensorId>,
+    /// Indices of nodes whose border still holds an integer.
+    pub(super) integer_pads: Vec<usize>,
+    pub(super) source: &'m GraphProto,
+    pub(super) values: HashMap<&'m str, Value>,
     /// Names that some node reads, or that are outputs.
-    wanted: HashSet<&'m str>,
+    pub(super) wanted: HashSet<&'m str>,
+    outputs: HashSet<&'m str>,
     folder: Folder<'m>,
-    errors: Vec<NodeError>,
+    pub(super) errors: Vec<NodeError>,
 }
 
 impl<'m> Importer<'m> {
@@ -81,6 +80,7 @@ impl<'m> Importer<'m> {
             source,
             values: HashMap::new(),
             wanted: wanted.map(String::as_str).collect(),
+            outputs: source.output.iter().map(|output| output.name.as_str()).collect(),
             folder: Folder::new(model.proto(), model.opset()),
             errors: Vec::new(),
         };
@@ -147,6 +147,8 @@ impl<'m> Importer<'m> {
             }
         }
         if missing {
+            // What cannot be computed ahead now needs a rule.
+            rule.ok_or_else(|| unsupported(node))?;
             self.give_up(node);
             return Ok(());
         }
@@ -187,6 +189,7 @@ impl<'m> Importer<'m> {
     }
 
     fn fold(&mut self, node: &NodeView<'m>, inputs: &fold::Inputs) -> Result<(), Stop> {
+        self.budget.spend(inputs.iter().flatten().map(|value| value.len()).sum())?;
         let outputs = self.folder.fold(node, inputs)?;
         for (name, value) in node.proto.output.iter().zip(outputs) {
             if let Some(value) = value {
@@ -216,7 +219,7 @@ impl<'m> Importer<'m> {
 
     /// Whether the model gives the tensor of that name out.
     pub(super) fn is_output(&self, name: &str) -> bool {
-        self.source.output.iter().any(|output| output.name == name)
+        self.outputs.contains(name)
     }
 
     /// Whether somebody reads the tensor of that name.
@@ -227,169 +230,9 @@ impl<'m> Importer<'m> {
     pub(super) fn shape(&self, id: TensorId) -> &[usize] {
         &self.graph.tensor(id).shape
     }
-
-    /// Adds a node that computes the first output of `node`: real numbers.
-    pub(super) fn emit(
-        &mut self,
-        node: &NodeView<'m>,
-        op: Op,
-        inputs: &[TensorId],
-        shape: &[usize],
-    ) -> Result<TensorId, Stop> {
-        self.emit_kind(node, op, inputs, shape, Kind::Real)
-    }
-
-    /// Adds a node that computes the first output of `node`.
-    pub(super) fn emit_kind(
-        &mut self,
-        node: &NodeView<'m>,
-        op: Op,
-        inputs: &[TensorId],
-        shape: &[usize],
-        kind: Kind,
-    ) -> Result<TensorId, Stop> {
-        self.emit_output(node, 0, op, inputs, shape, kind)
-    }
-
-    /// Adds a node that computes one of the outputs of `node`.
-    pub(super) fn emit_output(
-        &mut self,
-        node: &NodeView<'m>,
-        output: usize,
-        op: Op,
-        inputs: &[TensorId],
-        shape: &[usize],
-        kind: Kind,
-    ) -> Result<TensorId, Stop> {
-        let name = node
-            .output(output)
-            .ok_or_else(|| Problem::invalid(format!("its output {output} has no name")))?;
-        limits::elements(name, shape)?;
-        let id = self.push(node.name().into(), name, op, inputs, shape);
-        self.mark(id, kind);
-        self.define(name, Value::Activation(id, kind))?;
-        Ok(id)
-    }
-
-    /// Remembers a tensor of integers, which needs a scale in the end.
-    pub(super) fn mark(&mut self, id: TensorId, kind: Kind) {
-        if matches!(kind, Kind::Integer { .. }) {
-            self.integers.push(id);
-        }
-    }
-
-    /// Says what the integers of a tensor stand for.
-    pub(super) fn set_quant(&mut self, id: TensorId, quant: &Quant) -> Result<(), Problem> {
-        let tensor = self.graph.tensor_mut(id);
-        let known = tensor.quant.get_or_insert_with(|| quant.clone());
-        if known == quant {
-            return Ok(());
-        }
-        Err(Problem::new(
-            format!("it reads `{}` with another scale than others do", tensor.name),
-            "use one scale and zero point for the tensor",
-        ))
-    }
-
-    /// Adds a node for an intermediate value that ONNX has no name for.
-    pub(super) fn emit_part(
-        &mut self,
-        node: &NodeView<'m>,
-        part: &str,
-        op: Op,
-        inputs: &[TensorId],
-        shape: &[usize],
-    ) -> Result<TensorId, Stop> {
-        let name = self.derived_name(node.output(0).unwrap_or_default(), part);
-        limits::elements(&name, shape)?;
-        Ok(self.push(format!("{}/{part}", node.name()), &name, op, inputs, shape))
-    }
-
-    /// A name for something that is made from the tensor `name`, which the model does not use.
-    pub(super) fn derived_name(&self, name: &str, part: &str) -> String {
-        let mut derived = format!("{name}/{part}");
-        while self.wanted.contains(derived.as_str()) {
-            derived.push('\'');
-        }
-        derived
-    }
-
-    fn push(
-        &mut self,
-        node: String,
-        name: &str,
-        op: Op,
-        inputs: &[TensorId],
-        shape: &[usize],
-    ) -> TensorId {
-        let output = self.graph.add_activation(name, shape);
-        self.graph.nodes.push(Node {
-            name: node,
-            op,
-            inputs: inputs.to_vec(),
-            output,
-            clamp: None,
-        });
-        output
-    }
-
-    /// Adds a constant of real numbers to the graph.
-    pub(super) fn add_constant(
-        &mut self,
-        name: String,
-        values: ArrayD<f32>,
-    ) -> Result<TensorId, ImportError> {
-        let odd = values.iter().enumerate().find(|(_, value)| !value.is_finite());
-        if let Some((position, &value)) = odd {
-            return Err(ImportError::NotFinite { tensor: name, value, position });
-        }
-        limits::elements(&name, values.shape())?;
-        self.budget.spend(values.len())?;
-        Ok(self.graph.add_constant(name, values))
-    }
-
-    /// Gives the finished graph its outputs and states.
-    pub(super) fn finish(mut self) -> Result<Graph, ImportError> {
-        if !self.errors.is_empty() {
-            return Err(ImportError::Nodes(self.errors));
-        }
-        integers::resolve(&mut self.graph, &self.integers, &self.integer_pads)?;
-        for output in &self.source.output {
-            let id = self.output(&output.name)?;
-            self.graph.outputs.push(id);
-        }
-        for (output, input) in self.model.states() {
-            let find = |name: &String, ids: &[TensorId]| {
-                ids.iter().copied().find(|&id| self.graph.tensor(id).name == *name)
-            };
-            let pair = find(output, &self.graph.outputs).zip(find(input, &self.graph.inputs));
-            let (from, to) = pair.ok_or_else(|| undefined(output))?;
-            let [output_shape, input_shape] = [from, to].map(|id| self.shape(id).to_vec());
-            if output_shape != input_shape {
-                let (output, input) = (output.clone(), input.clone());
-                return Err(ImportError::State { output, output_shape, input, input_shape });
-            }
-            self.graph.states.push((from, to));
-        }
-        self.graph.compact();
-        Ok(self.graph)
-    }
-
-    /// The tensor of one of the model's outputs.
-    fn output(&self, name: &str) -> Result<TensorId, ImportError> {
-        let broken =
-            |reason: &str| ImportError::Structure { tensor: name.into(), reason: reason.into() };
-        match self.values.get(name) {
-            Some(&Value::Activation(id, _)) => Ok(id),
-            Some(Value::Constant(_) | Value::Weights(_) | Value::Unreadable(_)) => {
-                Err(broken("is an output, but always the same: leave it out"))
-            }
-            Some(Value::Missing) | None => Err(broken("is an output that no node computes")),
-        }
-    }
 }
 
-fn undefined(tensor: &str) -> ImportError {
+pub(super) fn undefined(tensor: &str) -> ImportError {
     ImportError::Structure {
         tensor: tensor.into(),
         reason: "is read before any node computes it".into(),

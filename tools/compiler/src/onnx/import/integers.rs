@@ -9,12 +9,12 @@ use std::collections::HashMap;
 use super::super::error::ImportError;
 use crate::ir::{Graph, Op, PadMode, Quant, TensorId};
 
-/// Gives every tensor of `integers` its scale and zero point, and the borders of `pads` their real
-/// values.
+/// Gives every tensor of `integers` its scale and zero point, and the borders of the nodes `pads`
+/// their real values.
 pub(super) fn resolve(
     graph: &mut Graph,
     integers: &[TensorId],
-    pads: &[TensorId],
+    pads: &[usize],
 ) -> Result<(), ImportError> {
     let mut groups = Groups::new(graph.tensors.len());
     for node in graph.nodes.iter().filter(|node| !converts(&node.op)) {
@@ -40,17 +40,17 @@ pub(super) fn resolve(
             }
         })?);
     }
-    for &id in pads {
-        read_border(graph, id);
+    for &node in pads {
+        read_border(graph, node);
     }
     Ok(())
 }
 
-/// Reads the integer of a border through the scale of its tensor.
-fn read_border(graph: &mut Graph, id: TensorId) {
-    let Some(quant) = graph.tensor(id).quant.clone() else { return };
-    let node = graph.nodes.iter_mut().find(|node| node.output == id);
-    if let Some(Op::Pad { mode: PadMode::Constant(value), .. }) = node.map(|node| &mut node.op) {
+/// Reads the integer of a node's border through the scale of its tensor.
+fn read_border(graph: &mut Graph, node: usize) {
+    let node = &mut graph.nodes[node];
+    let quant = &graph.tensors[node.output.0].quant;
+    if let (Op::Pad { mode: PadMode::Constant(value), .. }, Some(quant)) = (&mut node.op, quant) {
         *value = quant.dequantize(*value as i32, 0) as f32;
     }
 }

@@ -5,6 +5,8 @@ mod constant;
 mod convolution;
 mod dense;
 mod elementwise;
+mod emit;
+mod finish;
 mod importer;
 mod integers;
 mod join;

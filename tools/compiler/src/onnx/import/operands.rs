@@ -6,6 +6,7 @@ use ndarray::ArrayD;
 use tract_onnx::prelude::Tensor;
 
 use super::super::error::{Problem, Stop};
+use super::super::limits;
 use super::super::node::NodeView;
 use super::importer::{Importer, Kind, Value};
 use crate::ir::TensorId;
@@ -99,11 +100,13 @@ impl<'m> Importer<'m> {
         node: &NodeView<'_>,
         index: usize,
     ) -> Result<Option<f32>, Problem> {
-        let Some(values) = self.real_constant(node, index)? else { return Ok(None) };
-        match values.as_slice() {
-            Some(&[value]) => Ok(Some(value)),
-            _ => Err(Problem::invalid(format!("its input {index} is not a single number"))),
+        if self.value(node, index).is_none() {
+            return Ok(None);
         }
+        if self.weights_shape(node, index)?.iter().product::<usize>() != 1 {
+            return Err(Problem::invalid(format!("its input {index} is not a single number")));
+        }
+        Ok(self.real_constant(node, index)?.and_then(|values| values.first().copied()))
     }
 
     /// A constant input of integers; `None` where it is left out.
@@ -113,6 +116,10 @@ impl<'m> Importer<'m> {
         index: usize,
     ) -> Result<Option<Vec<i64>>, Problem> {
         let Some(values) = self.constant(node, index)? else { return Ok(None) };
+        if values.len() > limits::MAX_LIST {
+            let reason = format!("its input {index} has {} entries", values.len());
+            return Err(Problem::invalid(reason));
+        }
         let integers = values.cast_to::<i64>().ok();
         let integers = integers.as_ref().and_then(|tensor| {
             let view = tensor.to_plain_array_view::<i64>().ok()?;

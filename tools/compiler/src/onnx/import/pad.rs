@@ -38,9 +38,9 @@ pub(super) fn pad<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Resul
         PadMode::Constant(_) => constant(importer, node, kind)?,
         other => other,
     };
-    let id = importer.emit_kind(node, Op::Pad { before, after, mode }, &[x], &output, kind)?;
+    importer.emit_kind(node, Op::Pad { before, after, mode }, &[x], &output, kind)?;
     if let (PadMode::Constant(_), Kind::Integer { .. }) = (mode, kind) {
-        importer.integer_pads.push(id);
+        importer.integer_pads.push(importer.graph.nodes.len() - 1);
     }
     Ok(())
 }
@@ -61,8 +61,18 @@ fn constant<'m>(
             "use the padding of the pool that follows",
         ));
     }
-    let shift = if kind == (Kind::Integer { unsigned: true }) { 128.0 } else { 0.0 };
-    Ok(PadMode::Constant(value - shift))
+    let smallest = match kind {
+        Kind::Real => return Ok(PadMode::Constant(value)),
+        Kind::Integer { unsigned: true } => 0.0,
+        Kind::Integer { unsigned: false } => -128.0,
+        Kind::Index => return Err(Problem::new("it pads indices", "end the model at ArgMax")),
+    };
+    // As the graph holds it: signed.
+    let signed = value - smallest - 128.0;
+    if !(-128.0..=127.0).contains(&signed) {
+        return Err(Problem::invalid(format!("its border {value} does not fit its type")));
+    }
+    Ok(PadMode::Constant(signed))
 }
 
 /// Elements before and behind each axis.

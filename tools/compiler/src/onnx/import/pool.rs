@@ -72,7 +72,8 @@ fn read(node: &NodeView<'_>, shape: &[usize]) -> Result<(Pool, Vec<usize>), Prob
     let spatial = spatial(shape)?;
     let kernel =
         node.ints("kernel_shape")?.ok_or_else(|| Problem::invalid("it has no kernel_shape"))?;
-    let window = Window::read(node, spatial, node::sizes("kernel_shape", kernel)?)?;
+    let kernel = node::sizes("kernel_shape", kernel)?;
+    let window = Window::read(node, spatial, kernel, node.flag("ceil_mode", false)?)?;
     if !window.always_sees(spatial) {
         return Err(Problem::invalid("some of its windows lie in the padding alone"));
     }

@@ -66,9 +66,12 @@ fn weights<'m>(
     };
     let scales = scales(importer, node)?;
     let zero_points = match importer.constant(node, 2)? {
-        Some(points) => integers(&points)?.mapv(|point| point + shift),
+        Some(points) => integers(&points)?.mapv(|point| point.saturating_add(shift)),
         None => ArrayD::from_elem(vec![1], shift),
     };
+    if bits == 32 && zero_points.iter().any(|&point| point != 0) {
+        return Err(Problem::invalid("32-bit values have a zero point other than 0").into());
+    }
     let axis = if scales.len() > 1 || zero_points.len() > 1 {
         let axis = node::axis(node.int_or("axis", 1)?, values.rank())?;
         let extent = values.shape()[axis];
@@ -133,7 +136,7 @@ fn activation_quant(
         ));
     };
     let shift = if kind == (Kind::Integer { unsigned: true }) { SHIFT } else { 0 };
-    let quant = Quant::per_tensor(scale, zero_point + shift);
+    let quant = Quant::per_tensor(scale, zero_point.saturating_add(shift));
     let (min, max) = quant.range();
     if !(min..=max).contains(&quant.zero_point) {
         return Err(Problem::invalid(format!("its zero point {zero_point} does not fit its type")));

@@ -1,6 +1,7 @@
 //! Operators that give the same elements another shape, or the same tensor another name.
 
 use super::super::error::{Problem, Stop};
+use super::super::limits;
 use super::super::node::{self, NodeView};
 use super::elementwise::broadcast;
 use super::importer::{Importer, Value};
@@ -48,6 +49,9 @@ pub(super) fn unsqueeze<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) ->
         .ok_or_else(|| Problem::invalid("its axes are missing"))?;
     with_shape(importer, node, |shape| {
         let rank = shape.len() + axes.len();
+        if rank > limits::MAX_RANK {
+            return Err(Problem::invalid(format!("it makes a tensor with {rank} axes")));
+        }
         let added = node::axes(&axes, rank)?;
         let mut rest = shape.iter();
         let extent = |axis| if added.contains(&axis) { Some(1) } else { rest.next().copied() };
@@ -94,19 +98,20 @@ fn with_shape<'m>(
     node: &NodeView<'m>,
     target: impl FnOnce(&[usize]) -> Result<Vec<usize>, Problem>,
 ) -> Result<(), Stop> {
-    if let Some(&Value::Weights(id)) = importer.value(node, 0) {
-        let shape = target(importer.shape(id))?;
-        return importer.define_weights(node, id, &Arrangement::Reshaped(shape));
-    }
-    let (x, kind) = importer.any_activation(node, 0)?;
+    let (x, kind) = match importer.value(node, 0) {
+        Some(&Value::Weights(id)) => (id, None),
+        _ => importer.any_activation(node, 0).map(|(id, kind)| (id, Some(kind)))?,
+    };
     let shape = target(importer.shape(x))?;
     let (from, to) = (importer.graph.tensor(x).len(), product(&shape));
     if to != Some(from) {
         let reason = format!("{from} elements do not fill the shape {shape:?}");
         return Err(Problem::invalid(reason).into());
     }
-    importer.emit_kind(node, Op::Reshape, &[x], &shape, kind)?;
-    Ok(())
+    match kind {
+        Some(kind) => importer.emit_kind(node, Op::Reshape, &[x], &shape, kind).map(|_| ()),
+        None => importer.define_weights(node, x, &Arrangement::Reshaped(shape)),
+    }
 }
 
 fn product(shape: &[usize]) -> Option<usize> {

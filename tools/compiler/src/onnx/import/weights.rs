@@ -127,6 +127,7 @@ impl<'m> Importer<'m> {
         if *arrangement == Arrangement::Plain && node::is_one(factor) && quant.zero_point == 0 {
             return Ok(id);
         }
+        self.budget.spend(values.len())?;
         let values = symmetric(&tensor.name, values, quant)?;
         let axis = moved_axis(quant.axis, values.shape(), arrangement).ok_or_else(|| {
             Problem::new(
@@ -134,15 +135,14 @@ impl<'m> Importer<'m> {
                 "quantise it per tensor, or along its output channels",
             )
         })?;
-        let quant = Quant {
-            scales: quant.scales.iter().map(|scale| scale * factor).collect(),
-            zero_point: 0,
-            axis,
-            bits: quant.bits,
-        };
+        let scales: Vec<_> = quant.scales.iter().map(|scale| scale * factor).collect();
+        if !scales.iter().all(|scale| scale.is_finite() && *scale > 0.0) {
+            let reason = format!("times {factor}, the scales of `{}` are no scales", tensor.name);
+            return Err(Problem::new(reason, "export the model with factors of 1").into());
+        }
+        let quant = Quant { scales, zero_point: 0, axis, bits: quant.bits };
         let values = arrange(&values, arrangement)?;
         let name = self.derived_name(&tensor.name, "arranged");
-        self.budget.spend(values.len())?;
         Ok(self.graph.add_tensor(Tensor {
             name,
             shape: values.shape().to_vec(),

@@ -19,11 +19,13 @@ pub(super) struct Window {
 
 impl Window {
     /// Reads the attributes `strides`, `dilations`, `pads` and `auto_pad` of a node whose kernel is
-    /// known. `input` holds the spatial extents.
+    /// known. `input` holds the spatial extents; `ceil` lets the last window look beyond them, if
+    /// the padding is explicit.
     pub(super) fn read(
         node: &NodeView<'_>,
         input: &[usize],
         kernel: Vec<usize>,
+        ceil: bool,
     ) -> Result<Self, Problem> {
         let axes = input.len();
         let positive = |name: &str| -> Result<Vec<usize>, Problem> {
@@ -44,19 +46,19 @@ impl Window {
             pads_after: vec![0; axes],
             output: Vec::new(),
         };
-        window.read_pads(node, input)?;
-        let ceil = node.flag("ceil_mode", false)?;
+        let explicit = window.read_pads(node, input)?;
         window.output = (0..axes)
-            .map(|axis| window.extent(axis, input[axis], ceil))
+            .map(|axis| window.extent(axis, input[axis], ceil && explicit))
             .collect::<Result<_, _>>()?;
         Ok(window)
     }
 
-    fn read_pads(&mut self, node: &NodeView<'_>, input: &[usize]) -> Result<(), Problem> {
+    /// Sets the padding; tells whether it is not `auto_pad` that says how much.
+    fn read_pads(&mut self, node: &NodeView<'_>, input: &[usize]) -> Result<bool, Problem> {
         let axes = input.len();
         match node.string_or("auto_pad", "NOTSET")? {
             "NOTSET" | "" => {
-                let Some(pads) = node.ints("pads")? else { return Ok(()) };
+                let Some(pads) = node.ints("pads")? else { return Ok(true) };
                 if pads.iter().any(|&pad| pad < 0) {
                     return Err(Problem::new(
                         format!("its pads {pads:?} cut the input"),
@@ -67,8 +69,9 @@ impl Window {
                 check("pads", &pads, 2 * axes, 0)?;
                 self.pads_before = pads[..axes].to_vec();
                 self.pads_after = pads[axes..].to_vec();
+                Ok(true)
             }
-            "VALID" => {}
+            "VALID" => Ok(false),
             mode @ ("SAME_UPPER" | "SAME_LOWER") => {
                 for (axis, &extent) in input.iter().enumerate() {
                     let output = extent.div_ceil(self.strides[axis]);
@@ -80,10 +83,10 @@ impl Window {
                     self.pads_before[axis] = if upper { before } else { after };
                     self.pads_after[axis] = if upper { after } else { before };
                 }
+                Ok(false)
             }
-            other => return Err(Problem::invalid(format!("auto_pad is `{other}`"))),
+            other => Err(Problem::invalid(format!("auto_pad is `{other}`"))),
         }
-        Ok(())
     }
 
     /// Positions from the first to the last element of the kernel.
