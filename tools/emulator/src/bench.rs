@@ -118,7 +118,7 @@ pub struct LayerReport {
 /// A function and what it executed itself, without those it calls.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HotFunction {
-    /// Its symbol.
+    /// Its path in the source.
     pub name: String,
     /// Executed instructions of one inference.
     pub instructions: u64,
@@ -260,10 +260,15 @@ fn hot_functions(blocks: &[HotBlock], functions: &[Function]) -> Vec<HotFunction
     }
     let mut hot: Vec<_> = sums
         .into_iter()
-        .map(|(name, instructions)| HotFunction { name: name.to_owned(), instructions })
+        .map(|(name, instructions)| HotFunction { name: readable(name), instructions })
         .collect();
     hot.sort_by_key(|function| std::cmp::Reverse(function.instructions));
     hot
+}
+
+/// A symbol as its source names it, without the compiler's hash.
+fn readable(symbol: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(symbol))
 }
 
 /// The lines of the firmware's report, `key number`.

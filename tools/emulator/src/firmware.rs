@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
 use crate::board::{Board, STACK_MESSAGE};
-use crate::toolchain::Toolchain;
-use crate::workspace::{Lock, Workspace, write_if_changed};
-use crate::{EmulatorError, Stage, sysroot};
+use crate::site::Site;
+use crate::store::Store;
+use crate::{EmulatorError, Stage};
 
 /// A program of the firmware workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,7 +56,12 @@ impl Firmware {
         image: Option<&[u8]>,
         progress: &dyn Fn(Stage),
     ) -> Result<Self, EmulatorError> {
-        let site = Site::prepare(board, image, progress)?;
+        let site = Site::prepare(board, progress)?;
+        let store = Store::open(&site, application, image)?;
+        if let Some(elf) = store.elf() {
+            return Ok(Self { board, elf });
+        }
+        site.place_image(image)?;
         progress(Stage::Firmware { application: application.binary, board: board.name });
         let output = site
             .cargo("build")?
@@ -66,7 +71,9 @@ impl Firmware {
             .output()
             .map_err(EmulatorError::start("cargo"))?;
         let elf = executable(&output).ok_or_else(|| build_error(board, application, &output))?;
-        Ok(Self { board, elf: fs::read(&elf).map_err(EmulatorError::io(&elf))? })
+        let elf = fs::read(&elf).map_err(EmulatorError::io(&elf))?;
+        store.keep(&elf)?;
+        Ok(Self { board, elf })
     }
 }
 
@@ -80,7 +87,8 @@ pub fn lint(
     image: &[u8],
     progress: &dyn Fn(Stage),
 ) -> Result<(), EmulatorError> {
-    let site = Site::prepare(board, Some(image), progress)?;
+    let site = Site::prepare(board, progress)?;
+    site.place_image(Some(image))?;
     let output = site
         .cargo("clippy")?
         .args(["--workspace", "--quiet", "--", "-D", "warnings"])
@@ -90,68 +98,6 @@ pub fn lint(
         what: format!("firmware for {}", board.name),
         output: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
-}
-
-/// Where the firmware of one board is built, held for one caller.
-struct Site {
-    board: &'static Board,
-    toolchain: Toolchain,
-    sysroot: Option<PathBuf>,
-    sources: PathBuf,
-    /// Of this board alone: a change of the image leaves the other boards' builds as they are.
-    directory: PathBuf,
-    _lock: Lock,
-}
-
-impl Site {
-    fn prepare(
-        board: &'static Board,
-        image: Option<&[u8]>,
-        progress: &dyn Fn(Stage),
-    ) -> Result<Self, EmulatorError> {
-        let workspace = Workspace::locate()?;
-        let toolchain = Toolchain::find(board.target)?;
-        let sysroot = sysroot::for_target(&workspace, &toolchain, board.target, progress)?;
-        let directory = workspace.cache(Path::new("firmware").join(board.name))?;
-        let lock = Lock::acquire(&directory)?;
-        let sources = workspace.root.join("firmware");
-        let site = Self { board, toolchain, sysroot, sources, directory, _lock: lock };
-        write_if_changed(&site.directory.join("memory.x"), board.memory_x().as_bytes())?;
-        if let Some(image) = image {
-            write_if_changed(&site.image_path(), image)?;
-        }
-        Ok(site)
-    }
-
-    fn image_path(&self) -> PathBuf {
-        self.directory.join("image.fixie")
-    }
-
-    /// A subcommand of cargo's on the firmware workspace, for this board.
-    fn cargo(&self, subcommand: &str) -> Result<Command, EmulatorError> {
-        let mut command = self.toolchain.cargo();
-        command
-            .current_dir(&self.sources)
-            .args([subcommand, "--release", "--locked", "--target", self.board.target])
-            .arg("--target-dir")
-            .arg(self.directory.join("build"))
-            .env("CARGO_ENCODED_RUSTFLAGS", self.flags()?)
-            .env("FIXIE_IMAGE", self.image_path());
-        Ok(command)
-    }
-
-    /// The compiler's flags, in the form of `CARGO_ENCODED_RUSTFLAGS`.
-    fn flags(&self) -> Result<String, EmulatorError> {
-        let mut flags = vec![
-            "-Clink-arg=-Tlink.x".to_owned(),
-            format!("-Clink-arg=-L{}", self.directory.display()), // memory.x
-        ];
-        flags.extend(self.board.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
-        flags.extend(self.sysroot.iter().map(|path| format!("--sysroot={}", path.display())));
-        let linker = self.toolchain.linker(self.board.target)?;
-        flags.extend(linker.map(|path| format!("-Clinker={}", path.display())));
-        Ok(flags.join("\u{1f}"))
-    }
 }
 
 /// The path of what was linked, from cargo's messages; none if the build failed.

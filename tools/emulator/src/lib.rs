@@ -29,6 +29,8 @@ mod error;
 pub mod firmware;
 mod plugin;
 pub mod qemu;
+mod site;
+mod store;
 mod sysroot;
 pub mod toolchain;
 mod workspace;

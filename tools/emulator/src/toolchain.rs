@@ -82,11 +82,11 @@ impl Toolchain {
     /// [`EmulatorError::NoCompiler`], which says how to get one.
     pub fn find(target: &'static str) -> Result<Self, EmulatorError> {
         let choice = Choice::from_env()?;
-        let candidates = [Self::rustup(target), Self::debian()];
-        candidates
-            .into_iter()
-            .flatten()
-            .find(|toolchain| choice.allows(toolchain.origin))
+        let if_allowed = |origin, find: &dyn Fn() -> Option<Self>| {
+            if choice.allows(origin) { find() } else { None }
+        };
+        if_allowed(Origin::Rustup, &|| Self::rustup(target))
+            .or_else(|| if_allowed(Origin::Debian, &Self::debian))
             .ok_or_else(|| EmulatorError::NoCompiler { target, fix: fix(choice, target) })
     }
 

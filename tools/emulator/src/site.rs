@@ -1,0 +1,79 @@
+//! Where the firmware of one board is built, and with which compiler and flags.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::board::Board;
+use crate::toolchain::Toolchain;
+use crate::workspace::{Lock, Workspace, write_if_changed};
+use crate::{EmulatorError, Stage, sysroot};
+
+/// A board's build directory, held for one caller.
+///
+/// Each board has its own: a change of the image leaves the other boards' builds as they are, and
+/// builds for different boards do not wait for each other.
+pub(crate) struct Site {
+    /// The firmware's workspace.
+    pub sources: PathBuf,
+    /// Everything of this board.
+    pub directory: PathBuf,
+    /// The compiler.
+    pub toolchain: Toolchain,
+    board: &'static Board,
+    sysroot: Option<PathBuf>,
+    _lock: Lock,
+}
+
+impl Site {
+    /// Waits for the directory, and sees to a compiler.
+    pub fn prepare(board: &'static Board, progress: &dyn Fn(Stage)) -> Result<Self, EmulatorError> {
+        let workspace = Workspace::locate()?;
+        let toolchain = Toolchain::find(board.target)?;
+        let sysroot = sysroot::for_target(&workspace, &toolchain, board.target, progress)?;
+        let directory = workspace.cache(Path::new("firmware").join(board.name))?;
+        let lock = Lock::acquire(&directory)?;
+        let sources = workspace.root.join("firmware");
+        write_if_changed(&directory.join("memory.x"), board.memory_x().as_bytes())?;
+        Ok(Self { sources, directory, toolchain, board, sysroot, _lock: lock })
+    }
+
+    /// Puts the image where the next build takes it from.
+    pub fn place_image(&self, image: Option<&[u8]>) -> Result<(), EmulatorError> {
+        image.map_or(Ok(()), |image| write_if_changed(&self.image_path(), image))
+    }
+
+    /// Everything but sources and image that a build depends on.
+    pub fn fingerprint(&self) -> Result<[String; 3], EmulatorError> {
+        Ok([self.toolchain.version.clone(), self.flags()?, self.board.memory_x()])
+    }
+
+    fn image_path(&self) -> PathBuf {
+        self.directory.join("image.fixie")
+    }
+
+    /// A subcommand of cargo's on the firmware workspace, for this board.
+    pub fn cargo(&self, subcommand: &str) -> Result<Command, EmulatorError> {
+        let mut command = self.toolchain.cargo();
+        command
+            .current_dir(&self.sources)
+            .args([subcommand, "--release", "--locked", "--target", self.board.target])
+            .arg("--target-dir")
+            .arg(self.directory.join("build"))
+            .env("CARGO_ENCODED_RUSTFLAGS", self.flags()?)
+            .env("FIXIE_IMAGE", self.image_path());
+        Ok(command)
+    }
+
+    /// The compiler's flags, in the form of `CARGO_ENCODED_RUSTFLAGS`.
+    fn flags(&self) -> Result<String, EmulatorError> {
+        let mut flags = vec![
+            "-Clink-arg=-Tlink.x".to_owned(),
+            format!("-Clink-arg=-L{}", self.directory.display()), // memory.x
+        ];
+        flags.extend(self.board.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
+        flags.extend(self.sysroot.iter().map(|path| format!("--sysroot={}", path.display())));
+        let linker = self.toolchain.linker(self.board.target)?;
+        flags.extend(linker.map(|path| format!("-Clinker={}", path.display())));
+        Ok(flags.join("\u{1f}"))
+    }
+}
