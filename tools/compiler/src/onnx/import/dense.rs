@@ -49,7 +49,8 @@ fn weights_on_the_right<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) ->
     importer.check_channels(weights)?;
     let dense: Vec<_> = lead.iter().copied().chain([n]).collect();
     // ONNX fills the shorter shape up with ones, and leaves N out where the weights are a vector.
-    let mut output = vec![1; rank.saturating_sub(shape.len())];
+    let batches = |rank: usize| rank.saturating_sub(2);
+    let mut output = vec![1; batches(rank).saturating_sub(batches(shape.len()))];
     output.extend(if rank == 1 { lead } else { &dense });
     if output == dense {
         importer.emit(node, Op::Dense, &[x, weights], &output)?;

@@ -152,7 +152,7 @@ impl<'m> Importer<'m> {
             self.give_up(node);
             return Ok(());
         }
-        if !keeps_integers(operator)
+        if !self.keeps_integers(node)
             && let Some(inputs) = self.known_inputs(node)
         {
             return self.fold(node, &inputs);
@@ -165,6 +165,16 @@ impl<'m> Importer<'m> {
     fn give_up(&mut self, node: &NodeView<'m>) {
         for name in node.proto.output.iter().filter(|name| !name.is_empty()) {
             self.values.insert(name, Value::Missing);
+        }
+    }
+
+    /// Whether a node's constant integers must not become real numbers.
+    fn keeps_integers(&self, node: &NodeView<'_>) -> bool {
+        match node.proto.op_type.as_str() {
+            "DequantizeLinear" => true,
+            "Dropout" | "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Transpose"
+            | "Unsqueeze" => matches!(self.value(node, 0), Some(Value::Weights(_))),
+            _ => false,
         }
     }
 
@@ -262,11 +272,6 @@ fn unsupported(node: &NodeView<'_>) -> Problem {
         _ => "replace it by supported operators, or end the model in front of it",
     };
     Problem::new("the operator is not supported", remedy)
-}
-
-/// Operators whose constant integer inputs must not become real numbers.
-fn keeps_integers(operator: &str) -> bool {
-    operator == "DequantizeLinear"
 }
 
 /// The type of a graph input.

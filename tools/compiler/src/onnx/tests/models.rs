@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::data::Dataset;
-use crate::ir::Tensor;
+use crate::ir::{Quant, Tensor};
 
 /// Models that must be refused, and what the error says.
 const REFUSED: &[(&str, &str)] = &[("pad_negative", "cut with Slice")];
@@ -99,7 +99,7 @@ fn whole_models_compute_what_tract_computes() {
 
 fn assert_close(tensor: &Tensor, found: &ArrayD<f32>, expected: &ArrayD<f32>, path: &Path) {
     let largest = expected.iter().fold(0f32, |largest, x| largest.max(x.abs()));
-    let step = tensor.quant.as_ref().map_or(0.0, |quant| quant.scale());
+    let step = tensor.quant.as_ref().map_or(0.0, Quant::scale);
     let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * largest + 1.001 * step;
     assert_eq!(found.shape(), expected.shape());
     let all_close = found.iter().zip(expected).all(close);
