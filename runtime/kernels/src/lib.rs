@@ -10,7 +10,7 @@
 //! happen after [`Operator::check`] has accepted it.
 #![no_std]
 
-#[cfg(any(feature = "pack", test))]
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 pub mod arch;

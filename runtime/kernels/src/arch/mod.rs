@@ -11,22 +11,29 @@ pub mod paired;
 pub mod planar;
 mod scalar;
 pub mod view;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+mod x86;
 
 #[cfg(fixie_dsp)]
 pub use dsp::Dsp;
 pub use scalar::Scalar;
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub use x86::X86;
 
 use paired::{BLOCK, Pairs, Strip};
 use planar::{Channels, Lines, Planes};
 use view::{Dst, Src};
 
-/// The instruction set of the core that is compiled for.
+/// The instruction set of the core that is compiled for: the one place that chooses.
 ///
-/// `build.rs` decides: stable Rust shows no `target_feature = "dsp"`.
+/// `build.rs` knows which cores have the DSP extension: stable Rust shows no such target feature.
 #[cfg(fixie_dsp)]
 pub type Native = Dsp;
-/// The instruction set of the core that is compiled for.
-#[cfg(not(fixie_dsp))]
+/// The instruction set of the core that is compiled for: the one place that chooses.
+#[cfg(all(feature = "std", target_arch = "x86_64"))]
+pub type Native = X86;
+/// The instruction set of the core that is compiled for: the one place that chooses.
+#[cfg(not(any(fixie_dsp, all(feature = "std", target_arch = "x86_64"))))]
 pub type Native = Scalar;
 
 /// Inner loops. A `None` means that the arguments contradict each other; nothing panics.
@@ -92,7 +99,6 @@ pub trait Isa {
     /// All outputs of some channels whose planes are complete. `table` has
     /// [`table_words`](planar::Window::table_words) words of working memory.
     fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
-        let _ = table;
-        scalar::planar_channels(channels)
+        scalar::planar_channels(channels, table)
     }
 }

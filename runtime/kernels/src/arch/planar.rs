@@ -1,8 +1,8 @@
 //! What the inner loops of `DepthwisePlanar` work on.
 //!
-//! A plane holds one channel of some input rows as 16-bit lanes, padding included. The lanes of
-//! rows 2*r* and 2*r* + 1 belong together, so that two taps of a column can be one word; in which
-//! order they lie is the instruction set's affair.
+//! A plane holds one channel of some input rows as 16-bit lanes, padding included. Rows come in
+//! pairs, so that two taps of a column can be one word. In which order the lanes of four planes lie
+//! is the instruction set's affair.
 
 use fixie_format::op::planar;
 
@@ -115,40 +115,49 @@ impl<'a> Outputs<'a> {
 #[derive(Clone, Copy)]
 pub struct Channels<'a> {
     window: Window,
-    count: usize,
     planes: &'a [u32],
+    skipped: usize,
     first_pair: usize,
     streams: &'a [u32],
     outputs: Outputs<'a>,
     zero: i8,
 }
 
+/// Which part of four planes is looked at.
+#[derive(Clone, Copy)]
+pub struct Part {
+    /// Channels that are left out.
+    pub skipped: usize,
+    /// The first row pair that outputs see; the last one of a plane is followed by the first one.
+    pub first_pair: usize,
+}
+
 impl<'a> Channels<'a> {
-    /// Channels whose planes and `streams`, see [`planar`], lie one behind the other, and their
-    /// outputs side by side: `outputs` are those of the first. The first row pair that they see is
-    /// `first_pair`; the last one of a plane is followed by the first one. `zero` is the output's
-    /// zero point.
+    /// The channels of a part of four planes. Their `streams`, see [`planar`], lie one behind the
+    /// other, and their outputs side by side: `outputs` are those of the first. `zero` is the
+    /// output's zero point.
     ///
-    /// `None` if the windows of the outputs need more than the planes have, if the number of
-    /// channels differs or if they are none.
+    /// `None` if the windows of the outputs need more than the planes have, or if there are not as
+    /// many channels in all of them.
     pub fn new(
         window: Window,
-        (planes, first_pair): (&'a [u32], usize),
+        (planes, part): (&'a [u32], Part),
         streams: &'a [u32],
         outputs: Outputs<'a>,
         zero: i8,
     ) -> Option<Self> {
-        let count = planes.len().checked_div(window.plane_words()?)?;
+        let Part { skipped, first_pair } = part;
+        let count = planar::CHANNELS.checked_sub(skipped)?;
         let words = planar::channel_words(window.kernel_h, window.kernel_w)?;
         let fits = window.row_pairs_for(outputs.rows)? <= window.row_pairs
             && window.columns_for(outputs.columns)? <= window.columns
             && count != 0
-            && window.plane_words()?.checked_mul(count)? == planes.len()
+            && window.plane_words()?.checked_mul(planar::CHANNELS)? == planes.len()
             && words.checked_mul(count)? == streams.len()
             && first_pair < window.row_pairs
             && outputs.last.checked_add(count)? <= outputs.out.len()
             && [window.kernel_h, window.stride_h, window.stride_w].iter().all(|&n| n != 0);
-        fits.then_some(Self { window, count, planes, first_pair, streams, outputs, zero })
+        fits.then_some(Self { window, planes, skipped, first_pair, streams, outputs, zero })
     }
 
     /// The kernel and the planes' extents.
@@ -158,12 +167,18 @@ impl<'a> Channels<'a> {
 
     /// Number of channels.
     pub fn count(&self) -> usize {
-        self.count
+        // Cannot underflow: `new` subtracted.
+        planar::CHANNELS.wrapping_sub(self.skipped)
     }
 
-    /// The planes.
+    /// The planes of all four channels.
     pub fn planes(&self) -> &'a [u32] {
         self.planes
+    }
+
+    /// Channels whose planes come before the first one's.
+    pub fn skipped(&self) -> usize {
+        self.skipped
     }
 
     /// The first row pair that the outputs see.

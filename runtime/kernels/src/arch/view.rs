@@ -44,6 +44,14 @@ impl<'a> Src<'a> {
         (index < self.len).then(|| unsafe { self.start.add(index).read() })
     }
 
+    /// `N` bytes from `start` on; `None` if they leave the view.
+    #[inline(always)]
+    pub fn chunk<const N: usize>(&self, start: usize) -> Option<[i8; N]> {
+        let inside = start.checked_add(N)? <= self.len;
+        // SAFETY: the bytes lie inside, see `get`; an array of them has no alignment.
+        inside.then(|| unsafe { self.start.add(start).cast::<[i8; N]>().read() })
+    }
+
     /// `len` bytes from `start` on; `None` if they leave the view.
     #[inline(always)]
     pub fn slice(&self, start: usize, len: usize) -> Option<Self> {

@@ -17,7 +17,7 @@ use core::ops::Range;
 use fixie_format::Image;
 use fixie_format::op::{self, planar};
 
-use crate::arch::planar::{Channels, Lines, Outputs, Planes, Window};
+use crate::arch::planar::{Channels, Lines, Outputs, Part, Planes, Window};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::Memory;
@@ -240,13 +240,13 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
         let out = out.slice(start, out.len().checked_sub(start)?)?;
         let outputs = Outputs::new(out, (rows.len(), width), (row_step, channels))?;
         let skipped = group.first.checked_sub(group.base)?;
-        let planes = self.planes.words();
-        let planes = planes.get(skipped.checked_mul(self.planes.plane_words())?..)?;
         let words = planar::channel_words(window.kernel_h, window.kernel_w)?;
         let streams = self.streams.get(group.first.checked_mul(words)?..)?;
         let streams = streams.get(..words.checked_mul(planar::CHANNELS.checked_sub(skipped)?)?)?;
         let zero = self.params.out_zero;
-        let channels = Channels::new(window, (planes, first_pair), streams, outputs, zero)?;
+        let part = Part { skipped, first_pair };
+        let planes = (self.planes.words(), part);
+        let channels = Channels::new(window, planes, streams, outputs, zero)?;
         I::planar_channels(&channels, self.table)
     }
 

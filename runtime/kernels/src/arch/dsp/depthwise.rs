@@ -161,14 +161,16 @@ fn is_square(window: &Window) -> bool {
 fn channels_args(channels: &Channels<'_>) -> ChannelsArgs {
     let (window, outputs) = (channels.window(), channels.outputs());
     let row_bytes = window.columns.wrapping_mul(4);
-    let plane = channels.planes().as_ptr();
+    let plane_words = window.row_pairs.wrapping_mul(window.columns);
+    let skipped_words = plane_words.wrapping_mul(channels.skipped());
+    let plane = channels.planes().as_ptr().wrapping_add(skipped_words);
     ChannelsArgs {
         zero: channels.zero().into(),
         column_step: outputs.column_step(),
         words_step: row_bytes,
         columns: outputs.columns(),
         plane,
-        plane_end: plane.wrapping_add(window.row_pairs.wrapping_mul(window.columns)),
+        plane_end: plane.wrapping_add(plane_words),
         first: channels.first_pair().wrapping_mul(row_bytes),
         row_step: outputs.row_step(),
         rows: outputs.rows(),
