@@ -254,6 +254,7 @@ impl<'a> Channels<'a> {
 #[cfg(test)]
 mod tests {
     use fixie_format::Opcode;
+    use fixie_format::op::Window;
     use proptest::prelude::*;
 
     use super::*;
@@ -273,5 +274,51 @@ mod tests {
             let layer = Layer::new(pointwise(pixels, in_c, out_c), traits);
             prop_assert_eq!(layer.run::<Conv>(Opcode::Conv), Some(layer.expected()));
         }
+
+        #[test]
+        fn rings_hold_the_last_rows(
+            (window, groups) in grouped_windows(), traits in traits(), ring_rows in 1u16..6,
+        ) {
+            let layer = Layer::new(window, Traits { groups, ..traits });
+            let [found, expected] =
+                layer.run_on_rings::<Conv>(Opcode::Conv, ring_rows).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn changed_parameters_are_refused_or_run() {
+        for seed in 0..4 {
+            let layer = Layer::small(2, seed);
+            let (bench, params) = layer.packed(Opcode::Conv).unwrap();
+            bench.survives_mutations::<Conv>(params, params.window.out_h);
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let (bench, params) = Layer::small(2, 1).packed(Opcode::Conv).unwrap();
+        let check = |params| bench.check::<Conv>(&params, 4);
+        let window = params.window;
+        assert_eq!(check(params), Ok(()));
+        for (changed, name) in [
+            (op::Conv { groups: 0, ..params }, "groups"),
+            (op::Conv { groups: 4, ..params }, "groups"),
+            (op::Conv { shift: 32, ..params }, "shift"),
+            (op::Conv { act_min: 1, act_max: 0, ..params }, "act_min"),
+            (op::Conv { window: Window { kernel_w: 0, ..window }, ..params }, "window"),
+        ] {
+            assert_eq!(check(changed), Err(Rule::Parameter(name)));
+        }
+        assert_eq!(bench.check::<Conv>(&params, 5), Err(Rule::Rows));
+        let longer = op::Conv { window: Window { in_w: 6, ..window }, ..params };
+        assert_eq!(
+            check(longer),
+            Err(Rule::Length { tensor: params.input, needed: 144, given: 120 })
+        );
+        let constants = op::Conv { multipliers: params.multipliers + 4, ..params };
+        assert_eq!(check(constants), Err(Rule::Data(constants.multipliers)));
+        let overlap = op::Conv { scratch: params.input, ..params };
+        assert_eq!(check(overlap), Err(Rule::Overlap(params.input)));
     }
 }

@@ -107,6 +107,33 @@ impl Layer {
         }
     }
 
+    /// A small layer with padding that every convolution kernel takes, or, with as many groups as
+    /// it has channels, 6, every depthwise one.
+    pub fn small(groups: u16, seed: u64) -> Self {
+        let window = Window {
+            in_h: 4,
+            in_w: 5,
+            in_c: 6,
+            out_h: 4,
+            out_w: 5,
+            out_c: 6,
+            kernel_h: 3,
+            kernel_w: 3,
+            pad_top: 1,
+            pad_left: 1,
+            ..pointwise(5, 6, 6)
+        };
+        let traits = Traits {
+            groups,
+            seed,
+            shift: 0,
+            pad_value: 3,
+            out_zero: -4,
+            bounds: (i8::MIN, i8::MAX),
+        };
+        Self::new(window, traits)
+    }
+
     /// The layer in the order of `opcode`; `None` if that opcode refuses it.
     pub fn packed(&self, opcode: Opcode) -> Option<(Bench, op::Conv)> {
         let constants =
@@ -128,6 +155,35 @@ impl Layer {
     pub fn run<O: Operator<Params = op::Conv>>(&self, opcode: Opcode) -> Option<Vec<i8>> {
         let (bench, params) = self.packed(opcode)?;
         Some(bench.run::<O>(&params, params.window.out_h, params.output))
+    }
+
+    /// As [`run`](Self::run) with rings of `ring_rows` rows for input and output: row *y* of the
+    /// input is what row *y* mod `ring_rows` is. Gives the rows that are left and the same rows by
+    /// definition.
+    pub fn run_on_rings<O: Operator<Params = op::Conv>>(
+        mut self,
+        opcode: Opcode,
+        ring_rows: u16,
+    ) -> Option<[Vec<i8>; 2]> {
+        let Window { in_w, in_c, in_h, out_w, out_c, out_h, .. } = self.params.window;
+        let slots = usize::from(ring_rows);
+        let (in_row, out_row) = (image_len(1, in_w, in_c), image_len(1, out_w, out_c));
+        self.input.resize(in_row * slots, 0);
+        let mut bench = Bench::new();
+        let (input, output) = (bench.input(&self.input), bench.output(out_row * slots));
+        self.params.input = bench.alias(input, |tensor| tensor.ring_rows = ring_rows);
+        self.params.output = bench.alias(output, |tensor| tensor.ring_rows = ring_rows);
+        self.bench = bench;
+        let ring = self.run::<O>(opcode)?;
+        self.input = self.input.repeat(usize::from(in_h).div_ceil(slots));
+        let (mut found, mut expected) = (Vec::new(), Vec::new());
+        for (y, row) in self.expected().chunks(out_row).enumerate() {
+            if y + slots >= usize::from(out_h) {
+                found.extend(&ring[y % slots * out_row..][..out_row]);
+                expected.extend(row);
+            }
+        }
+        Some([found, expected])
     }
 
     /// The output by definition.

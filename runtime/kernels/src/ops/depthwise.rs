@@ -168,5 +168,25 @@ mod tests {
             let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
             prop_assert_eq!(layer.run::<Depthwise>(Opcode::Depthwise), Some(layer.expected()));
         }
+
+        #[test]
+        fn rings_hold_the_last_rows(
+            window in windows(), multiplier in 1u16..4, traits in traits(), ring_rows in 1u16..6,
+        ) {
+            let window = op::Window { out_c: window.in_c * multiplier, ..window };
+            let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
+            let [found, expected] =
+                layer.run_on_rings::<Depthwise>(Opcode::Depthwise, ring_rows).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn changed_parameters_are_refused_or_run() {
+        for seed in 0..4 {
+            let layer = Layer::small(6, seed);
+            let (bench, params) = layer.packed(Opcode::Depthwise).unwrap();
+            bench.survives_mutations::<Depthwise>(params, params.window.out_h);
+        }
     }
 }

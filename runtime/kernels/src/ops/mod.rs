@@ -6,7 +6,7 @@ mod binary;
 pub(crate) mod conv;
 pub(crate) mod conv_paired;
 #[cfg(test)]
-mod conv_testing;
+pub(crate) mod conv_testing;
 mod copy;
 mod depthwise;
 pub(crate) mod depthwise_planar;
