@@ -1,5 +1,6 @@
 //! An image bound to its arena.
 
+use fixie_format::table::TensorId;
 use fixie_format::{ALIGNMENT, Image, Opcode};
 use fixie_kernels::Memory;
 
@@ -88,6 +89,12 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
         let missing = PortError::NoSuchPort { index, count: self.image().output_count() };
         let port = self.image().output(index).ok_or(missing)?;
         self.memory.bytes(port.tensor).map(|bytes| OutputPort::new(port, bytes)).ok_or(missing)
+    }
+
+    /// The bytes of any tensor of the image's table, for tools that look between two steps: what a
+    /// step wrote may be overwritten by the next.
+    pub fn tensor(&self, id: TensorId) -> Option<&[u8]> {
+        self.memory.bytes(id)
     }
 
     /// Computes the outputs from the inputs.

@@ -49,6 +49,8 @@ pub struct Compiled {
     pub image: Vec<u8>,
     /// Names, layers, memory plan. Also in the image, unless it was stripped.
     pub metadata: Metadata,
+    /// The quantised graph, which the image computes.
+    pub graph: Graph,
 }
 
 /// Why a model has no image.
@@ -95,18 +97,30 @@ pub fn compile(
         None => None,
     };
     quantize(&mut graph, ranges.as_ref(), &options.quantize)?;
-    let program = lower(&graph, options.target)?;
-    let plan = plan(&program);
     let provenance = Provenance {
         source_sha256: model.source_sha256().to_owned(),
         calibration_sha256: ranges.and(calibration).map(|data| data.sha256().to_owned()),
-        target: options.target,
     };
-    let metadata = Metadata::describe(&graph, &program, &plan, provenance);
+    assemble(graph, provenance, options)
+}
+
+/// The second half of [`compile`]: from a quantised graph to its image.
+///
+/// # Errors
+///
+/// [`CompileError`] where no kernel does what a node asks for.
+pub fn assemble(
+    graph: Graph,
+    provenance: Provenance,
+    options: &Options,
+) -> Result<Compiled, CompileError> {
+    let program = lower(&graph, options.target)?;
+    let plan = plan(&program);
+    let metadata = Metadata::describe(&graph, &program, &plan, (provenance, options.target));
     let json = if options.strip { String::new() } else { serde_json::to_string(&metadata)? };
     let image = pack(program, &plan, json);
     Network::new(&image).map_err(CompileError::Refused)?;
-    Ok(Compiled { image, metadata })
+    Ok(Compiled { image, metadata, graph })
 }
 
 /// The ranges of the activations that the model does not quantise itself; `None` if it does all.

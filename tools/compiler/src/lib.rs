@@ -8,7 +8,19 @@
 //! Data flows one way: a later stage never reaches back into an earlier one.
 #![forbid(unsafe_code)]
 
+pub mod calibrate;
+pub mod compile;
 pub mod data;
 pub mod digest;
+pub mod evaluate;
 pub mod ir;
+pub mod lower;
+pub mod metadata;
+pub mod onnx;
+mod pack;
+pub mod passes;
+pub mod plan;
 pub mod quantize;
+pub mod session;
+pub mod target;
+pub mod trace;

@@ -45,11 +45,11 @@ pub struct Layer {
     pub macs: u64,
     /// Bytes of weights and per-channel constants.
     pub weight_bytes: usize,
-    /// The tensor that is complete after it.
+    /// The tensor that it computes, or part of which it computes.
     pub output: LayerOutput,
 }
 
-/// The tensor that an operator computes.
+/// The tensor that an operator computes, and where in the arena its elements are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerOutput {
     /// Name of the ONNX tensor.
@@ -60,6 +60,14 @@ pub struct LayerOutput {
     pub scale: f32,
     /// The integer that stands for zero.
     pub zero_point: i32,
+    /// Index into the image's tensor table.
+    pub tensor: u16,
+    /// The axes in the order in which they lie in memory, outermost first.
+    pub order: Vec<usize>,
+    /// The axes that `order` speaks of, where they are not those of `shape`: the same elements in
+    /// the same ONNX order, before they were flattened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dims: Option<Vec<usize>>,
 }
 
 /// Why an image's metadata cannot be used.
@@ -91,9 +99,9 @@ impl Metadata {
         graph: &Graph,
         program: &Program,
         plan: &Plan,
-        provenance: Provenance,
+        (provenance, target): (Provenance, Target),
     ) -> Self {
-        let Provenance { source_sha256, calibration_sha256, target } = provenance;
+        let Provenance { source_sha256, calibration_sha256 } = provenance;
         let is_state = |id: &TensorId| graph.states.iter().any(|(o, i)| o == id || i == id);
         let names = |ids: &[TensorId]| {
             ids.iter().filter(|id| !is_state(id)).map(|&id| graph.tensor(id).name.clone()).collect()
@@ -101,6 +109,7 @@ impl Metadata {
         let layers = program.ops.iter().map(|op| {
             let output = graph.tensor(op.output);
             let quant = output.quant.as_ref();
+            let layout = &program.buffers[op.writes.0 as usize].layout;
             Layer {
                 name: op.name.clone(),
                 op: op.kind.to_owned(),
@@ -112,6 +121,9 @@ impl Metadata {
                     shape: output.shape.clone(),
                     scale: quant.map_or(1.0, crate::ir::Quant::scale),
                     zero_point: quant.map_or(0, |quant| quant.zero_point),
+                    tensor: op.writes.0,
+                    order: layout.order.clone(),
+                    dims: (!layout.is_plain(&output.shape)).then(|| layout.dims.clone()),
                 },
             }
         });
@@ -130,8 +142,10 @@ impl Metadata {
 }
 
 /// Where an image comes from.
-pub(crate) struct Provenance {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// SHA-256 of the ONNX file, in hexadecimal.
     pub source_sha256: String,
+    /// SHA-256 of the calibration samples; `None` where none were needed.
     pub calibration_sha256: Option<String>,
-    pub target: Target,
 }

@@ -115,8 +115,9 @@ impl Lowering<'_> {
         };
         let bytes: Vec<i8> = values.iter().map(|&q| q as i8).collect();
         let data = Some(self.program.image.data(&bytes));
-        let buffer = self.add_buffer(&tensor.name, bytes.len(), Dtype::I8, data)?;
-        let value = Value { buffer, layout: Layout::row_major(&tensor.shape) };
+        let layout = Layout::row_major(&tensor.shape);
+        let buffer = self.add_buffer(&tensor.name, Dtype::I8, data, layout.clone())?;
+        let value = Value { buffer, layout };
         self.values.insert(id, value.clone());
         Ok(value)
     }
@@ -145,28 +146,30 @@ impl Lowering<'_> {
     fn add_buffer(
         &mut self,
         name: &str,
-        len_bytes: usize,
         dtype: Dtype,
         data: Option<op::DataOffset>,
+        layout: Layout,
     ) -> Result<BufferId, LowerError> {
         let id = u16::try_from(self.program.buffers.len())
             .ok()
             .filter(|&id| id != fixie_format::table::NO_TENSOR)
             .ok_or(LowerError::TooManyTensors)?;
-        self.program.buffers.push(Buffer { name: name.to_owned(), len_bytes, dtype, data });
+        let len_bytes = layout.dims.iter().product::<usize>() * dtype.size_bytes();
+        self.program.buffers.push(Buffer { name: name.to_owned(), len_bytes, dtype, data, layout });
         Ok(BufferId(id))
     }
 
     /// Scratch memory of a node; its kernel may need none.
     fn add_scratch(&mut self, node: &Node, len_bytes: usize) -> Result<BufferId, LowerError> {
-        self.add_buffer(&format!("{} (scratch)", node.name), len_bytes, Dtype::I8, None)
+        let layout = Layout::row_major(&[len_bytes]);
+        self.add_buffer(&format!("{} (scratch)", node.name), Dtype::I8, None, layout)
     }
 
     /// Gives a tensor memory of its own in the given order.
     fn define(&mut self, id: TensorId, layout: Layout) -> Result<BufferId, LowerError> {
         let tensor = self.graph.tensor(id);
         let dtype = dtype(&self.quant(id)?);
-        let buffer = self.add_buffer(&tensor.name, tensor.len() * dtype.size_bytes(), dtype, None)?;
+        let buffer = self.add_buffer(&tensor.name, dtype, None, layout.clone())?;
         self.values.insert(id, Value { buffer, layout });
         Ok(buffer)
     }
@@ -185,9 +188,8 @@ impl Lowering<'_> {
             Layout::row_major(&value.layout.dims)
         };
         let dtype = self.program.buffers[value.buffer.0 as usize].dtype;
-        let len_bytes = self.graph.tensor(id).len() * dtype.size_bytes();
         let name = self.graph.tensor(id).name.clone();
-        let buffer = self.add_buffer(&name, len_bytes, dtype, None)?;
+        let buffer = self.add_buffer(&name, dtype, None, to.clone())?;
         let (from, into) = (value.layout.strides(), to.strides());
         let axes = to.order.iter().map(|&axis| movement::CopyAxis {
             extent: to.dims[axis],
@@ -217,7 +219,7 @@ impl Lowering<'_> {
             }),
             macs: emitted.macs,
             weight_bytes: emitted.weight_bytes,
-            output: node.output,
+            output: emitted.copied.unwrap_or(node.output),
         };
         self.program.ops.push(op);
         Ok(())
@@ -233,12 +235,15 @@ struct Emitted {
     overlap: Option<Overlap>,
     macs: u64,
     weight_bytes: usize,
+    /// The tensor that it writes, where that is not the node's output.
+    copied: Option<TensorId>,
 }
 
 impl Emitted {
     /// An operator without weights, scratch or in-place execution.
     fn new(params: Params, reads: Vec<BufferId>, writes: BufferId) -> Self {
-        Self { params, reads, writes, scratch: None, overlap: None, macs: 0, weight_bytes: 0 }
+        let (scratch, overlap, copied) = (None, None, None);
+        Self { params, reads, writes, scratch, overlap, macs: 0, weight_bytes: 0, copied }
     }
 }
 

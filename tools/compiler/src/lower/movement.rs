@@ -138,7 +138,10 @@ impl Lowering<'_> {
             element_bytes: dtype.size_bytes() as u8,
             reserved: 0,
         };
-        let emitted = Emitted::new(Params::Copy(params), vec![from.0], to.0);
+        let emitted = Emitted {
+            copied: Some(tensor),
+            ..Emitted::new(Params::Copy(params), vec![from.0], to.0)
+        };
         self.emit(node, Opcode::Copy, 1, emitted)
     }
 }

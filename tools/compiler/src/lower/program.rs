@@ -3,6 +3,7 @@
 use fixie_format::table::{Dtype, Port};
 use fixie_format::{ImageBuilder, Opcode, Record, op};
 
+use super::layout::Layout;
 use crate::ir::TensorId;
 
 /// Index into [`Program::buffers`]; the same number as in the image's tensor table.
@@ -20,6 +21,8 @@ pub struct Buffer {
     pub dtype: Dtype,
     /// Where constants lie in the data section; `None` for memory in the arena.
     pub data: Option<op::DataOffset>,
+    /// How the tensor's elements lie in it; scratch is a single axis.
+    pub layout: Layout,
 }
 
 /// A parameter record of any operator.
@@ -113,7 +116,7 @@ pub struct ProgramOp {
     pub macs: u64,
     /// Bytes of weights and per-channel constants.
     pub weight_bytes: usize,
-    /// The tensor whose value is complete after this operator.
+    /// The tensor that it writes, or part of which it writes.
     pub output: TensorId,
 }
 
