@@ -73,12 +73,7 @@ fn bench() -> Result<Report, Failure> {
     load_first(&mut net, &mut input)?;
     let steps = run_by_steps(&mut net)?;
 
-    Ok(Report {
-        arena_bytes: size_of::<net::Arena>(),
-        stack_bytes,
-        samples,
-        steps,
-    })
+    Ok(Report { arena_bytes: size_of::<net::Arena>(), stack_bytes, samples, steps })
 }
 
 /// Runs every sample of the input and writes what comes out. Gives the number of samples.
@@ -110,11 +105,7 @@ fn run_by_steps(net: &mut net::Engine<'_>) -> Result<usize, Failure> {
 
 fn load_first(net: &mut net::Engine<'_>, input: &mut File) -> Result<(), Failure> {
     input.rewind()?;
-    if load(net, input)? {
-        Ok(())
-    } else {
-        Err(Failure::NoSample)
-    }
+    if load(net, input)? { Ok(()) } else { Err(Failure::NoSample) }
 }
 
 /// Fills all inputs with the next sample; false at the end of the file.

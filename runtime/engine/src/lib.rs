@@ -4,8 +4,7 @@
 //! [`Engine::run`] computes the outputs from the inputs without allocating, copying weights or
 //! panicking.
 //!
-//! ```
-//! # #[cfg(any())] mod not_built_here {
+//! ```ignore
 //! fixie::include_image!(mod kws = "kws.fixie"); // read and checked at compile time
 //!
 //! let mut arena = kws::Arena::new(); // exactly as large as it must be
@@ -13,7 +12,6 @@
 //! net.input(0)?.quantize(&features)?;
 //! net.run()?; // or `net.step()?`, one operator at a time
 //! let (class, score) = net.output(0)?.argmax();
-//! # }
 //! ```
 //!
 //! Only the operators which the image needs are linked: their set is a constant of the engine's

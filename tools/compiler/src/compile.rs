@@ -12,7 +12,7 @@ use crate::metadata::{Metadata, Provenance};
 use crate::onnx::{ImportError, Model};
 use crate::pack::pack;
 use crate::passes::{PassError, simplify};
-use crate::plan::plan;
+use crate::plan::{Optimize, plan};
 use crate::quantize::{QuantizeError, QuantizeOptions, quantize};
 use crate::session::{Network, SessionError};
 use crate::target::Target;
@@ -26,6 +26,8 @@ pub struct Options {
     pub calibrator: Calibrator,
     /// How weights are quantised.
     pub quantize: QuantizeOptions,
+    /// What the memory plan may spend instructions on.
+    pub optimize: Optimize,
     /// Leave the metadata out of the image.
     pub strip: bool,
 }
@@ -115,7 +117,7 @@ pub fn assemble(
     options: &Options,
 ) -> Result<Compiled, CompileError> {
     let program = lower(&graph, options.target)?;
-    let plan = plan(&program);
+    let plan = plan(&program, options.optimize);
     let metadata = Metadata::describe(&graph, &program, &plan, (provenance, options.target));
     let json = if options.strip { String::new() } else { serde_json::to_string(&metadata)? };
     let image = pack(program, &plan, json);

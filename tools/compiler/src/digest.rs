@@ -16,13 +16,10 @@ impl Digest {
 
     /// The hash of everything so far.
     pub fn finish(self) -> String {
-        self.0
-            .finalize()
-            .iter()
-            .fold(String::new(), |mut text, byte| {
-                write!(text, "{byte:02x}").expect("a string takes any text");
-                text
-            })
+        self.0.finalize().iter().fold(String::new(), |mut text, byte| {
+            write!(text, "{byte:02x}").expect("a string takes any text");
+            text
+        })
     }
 }
 

@@ -92,6 +92,7 @@ pub fn trace(session: &mut Session<'_>) -> Result<Trace, TraceError> {
 
 /// Adds what a step wrote to the bytes of its layer, and gives the layer's tensor if these were the
 /// last rows; `None` if the metadata does not describe such a step.
+#[expect(clippy::option_option, reason = "no such layer, or a layer that has no tensor yet")]
 fn complete(
     session: &mut Session<'_>,
     image: &Image<'_>,

@@ -35,7 +35,7 @@ pub fn compare(update: bool) -> Result<usize> {
     let budget = Table::read()?;
     let mut fresh = Table::measure(&models)?;
     for name in &elsewhere {
-        println!("{name}: NOT MEASURED, as FIXIE_MODELS is not set");
+        println!("{name}: NOT MEASURED, as the model is not here");
         fresh.rows.extend(budget.rows.iter().filter(|(key, _)| key.0 == *name).map(copy));
     }
     let compiler_changed = fresh.compiler != budget.compiler;

@@ -1,7 +1,7 @@
 //! The models that are measured, and the command that converts and measures them.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -69,7 +69,7 @@ impl Model {
     }
 
     fn path(&self, path: &str) -> Result<PathBuf> {
-        resolve(path).with_context(|| format!("{}: FIXIE_MODELS is not set", self.name))
+        resolve(path).with_context(|| format!("{path} of the model {} is missing", self.name))
     }
 }
 
@@ -98,12 +98,15 @@ pub fn fixie() -> Result<Command> {
     Ok(Command::new(PROGRAM.get_or_init(|| program)))
 }
 
-/// A path of the table; none if it is in a place that is not known here.
+/// A path of the table; none if it is among models that are not here.
 fn resolve(path: &str) -> Option<PathBuf> {
-    match path.strip_prefix("${FIXIE_MODELS}/") {
-        None => Some(root().join(path)),
-        Some(rest) => Some(Path::new(&env::var_os("FIXIE_MODELS")?).join(rest)),
-    }
+    let Some(rest) = path.strip_prefix("${FIXIE_MODELS}/") else {
+        return Some(root().join(path));
+    };
+    let directory =
+        env::var_os("FIXIE_MODELS").map_or_else(|| root().join("../shared/models"), PathBuf::from);
+    let path = directory.join(rest);
+    path.exists().then_some(path)
 }
 
 #[cfg(test)]

@@ -43,11 +43,14 @@ pub trait Isa {
 
     /// Dot products of two patches with two rows of weights, all equally long:
     /// `sums[patch][row]`.
+    // Not inlined: the loop needs all registers of a small core for itself.
+    #[inline(never)]
     fn dot_2x2(patches: [&[i8]; 2], rows: [&[i8]; 2]) -> [[i32; 2]; 2] {
         scalar::dot_2x2(patches, rows)
     }
 
     /// Dot products of a patch with four rows of weights, all equally long.
+    #[inline(never)]
     fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
         scalar::dot_1x4(patch, rows)
     }

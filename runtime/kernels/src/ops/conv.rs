@@ -9,6 +9,7 @@
 //! A patch is gathered once and used for all channels of its group; weights are read once for two
 //! pixels. Where only one pixel is left, as in dense layers, four channels share its patch.
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
@@ -98,7 +99,7 @@ pub fn check_conv(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<Sha
     check_row_tensor(image, params.input, window.in_h, in_row)?;
     let out_row = row_bytes(window.out_w, window.out_c);
     check_row_tensor(image, params.output, window.out_h, out_row)?;
-    check_output(image, params.output, &[params.input], &[])?;
+    check_output(image, params.output, &[], &[params.input])?;
     Ok(shape)
 }
 
@@ -209,45 +210,64 @@ impl<'a> Channels<'a> {
 
     /// All channels of two pixels.
     fn two_pixels<I: Isa>(&self, patches: [&[i8]; 2], out: [Dst<'_>; 2]) -> Option<()> {
-        let count = self.bias.len();
-        for n in (0..count).step_by(2) {
+        let ([first, second], mut weights) = (out.map(|out| out.cells()), self.weights);
+        let (bias, odd) = self.bias.as_chunks();
+        let (multipliers, _) = self.multipliers.as_chunks();
+        let pixels = first.as_chunks().0.iter().zip(second.as_chunks().0);
+        for (([b0, b1], [m0, m1]), ([x0, x1], [y0, y1])) in bias.iter().zip(multipliers).zip(pixels)
+        {
+            let rows = [self.next_row(&mut weights)?, self.next_row(&mut weights)?];
+            let [[sx0, sx1], [sy0, sy1]] = I::dot_2x2(patches, rows);
+            self.store(x0, sx0, *b0, *m0);
+            self.store(x1, sx1, *b1, *m1);
+            self.store(y0, sy0, *b0, *m0);
+            self.store(y1, sy1, *b1, *m1);
+        }
+        if let [bias] = odd {
             // An odd last channel is computed twice.
-            let pair = [n, n.wrapping_add(1).min(count.wrapping_sub(1))];
-            let rows = [self.row(pair[0])?, self.row(pair[1])?];
-            let sums = I::dot_2x2(patches, rows);
-            for (out, sums) in out.iter().zip(sums) {
-                for (n, sum) in pair.into_iter().zip(sums) {
-                    self.store(n, sum, *out)?;
-                }
-            }
+            let [[x, _], [y, _]] = I::dot_2x2(patches, [self.next_row(&mut weights)?; 2]);
+            let multiplier = *self.multipliers.last()?;
+            self.store(first.last()?, x, *bias, multiplier);
+            self.store(second.last()?, y, *bias, multiplier);
         }
         Some(())
     }
 
     /// All channels of one pixel.
     fn one_pixel<I: Isa>(&self, patch: &[i8], out: Dst<'_>) -> Option<()> {
-        let last = self.bias.len().wrapping_sub(1);
-        for n in (0..self.bias.len()).step_by(4) {
-            let quad = [0, 1, 2, 3].map(|step| n.wrapping_add(step).min(last));
-            let [a, b, c, d] = quad.map(|n| self.row(n));
-            let sums = I::dot_1x4(patch, [a?, b?, c?, d?]);
-            for (n, sum) in quad.into_iter().zip(sums) {
-                self.store(n, sum, out)?;
+        let mut weights = self.weights;
+        let mut constants = self.bias.iter().zip(self.multipliers);
+        let (quads, rest) = out.cells().as_chunks::<4>();
+        for quad in quads {
+            let mut rows = [patch; 4];
+            for row in &mut rows {
+                *row = self.next_row(&mut weights)?;
             }
+            for (cell, sum) in quad.iter().zip(I::dot_1x4(patch, rows)) {
+                let (bias, multiplier) = constants.next()?;
+                self.store(cell, sum, *bias, *multiplier);
+            }
+        }
+        for cell in rest {
+            let [sum, ..] = I::dot_1x4(patch, [self.next_row(&mut weights)?; 4]);
+            let (bias, multiplier) = constants.next()?;
+            self.store(cell, sum, *bias, *multiplier);
         }
         Some(())
     }
 
-    /// The weights of channel `n`.
-    fn row(&self, n: usize) -> Option<&'a [i8]> {
-        let start = n.wrapping_mul(self.taps);
-        self.weights.get(start..start.wrapping_add(self.taps))
+    /// Takes the weights of one channel from the front of `weights`.
+    #[inline(always)]
+    fn next_row(&self, weights: &mut &'a [i8]) -> Option<&'a [i8]> {
+        let (row, behind) = weights.split_at_checked(self.taps)?;
+        *weights = behind;
+        Some(row)
     }
 
-    /// Turns a sum of products of channel `n` into its output.
-    fn store(&self, n: usize, sum: i32, out: Dst<'_>) -> Option<()> {
-        let acc = sum.wrapping_add(*self.bias.get(n)?);
-        out.set(n, self.requantizer.apply(acc, *self.multipliers.get(n)?))
+    /// Turns a sum of products into an output.
+    #[inline(always)]
+    fn store(&self, cell: &Cell<i8>, sum: i32, bias: i32, multiplier: i32) {
+        cell.set(self.requantizer.apply(sum.wrapping_add(bias), multiplier));
     }
 }
 

@@ -108,13 +108,28 @@ impl Kernel<'_> {
         first: usize,
         out: Dst<'_>,
     ) -> Option<()> {
+        let window = &self.patches.window;
         let mut sums: [i32; N] = *self.bias.get(first..)?.first_chunk()?;
-        let mut weights = self.weights.chunks_exact(self.bias.len().max(1));
-        for i in 0..usize::from(self.patches.window.kernel_h) {
-            for j in 0..usize::from(self.patches.window.kernel_w) {
-                let weights: &[i8; N] = weights.next()?.get(first..)?.first_chunk()?;
-                self.add(self.patches.pixel(y, x, i, j), weights, first, &mut sums)?;
+        let mut weights = self.weights.get(first..)?;
+        let mut row = self.patches.top(y);
+        for _ in 0..window.kernel_h {
+            let inside = (0..i32::from(window.in_h)).contains(&row);
+            let pixels = if inside { Some(self.patches.input.row(row as usize)?) } else { None };
+            let mut column = self.patches.left(x);
+            for _ in 0..window.kernel_w {
+                let inside = (0..i32::from(window.in_w)).contains(&column);
+                let seen = match pixels {
+                    Some(pixels) if inside => self.seen(pixels, column as usize, first)?,
+                    _ => [self.patches.pad_value; N],
+                };
+                let (tap, _) = weights.split_first_chunk::<N>()?;
+                for ((sum, &weight), seen) in sums.iter_mut().zip(tap).zip(seen) {
+                    *sum = i32::from(weight).wrapping_mul(seen.into()).wrapping_add(*sum);
+                }
+                weights = weights.get(self.bias.len()..).unwrap_or_default();
+                column = column.wrapping_add(window.dilation_w.into());
             }
+            row = row.wrapping_add(window.dilation_h.into());
         }
         let multipliers: &[i32; N] = self.multipliers.get(first..)?.first_chunk()?;
         let out = out.slice(first, N)?;
@@ -124,31 +139,19 @@ impl Kernel<'_> {
         Some(())
     }
 
-    /// Adds what one tap contributes to `N` channels from `first` on.
+    /// What output channels `first` to `first + N` see of the pixel at `column` of a row.
     #[inline(always)]
-    fn add<const N: usize>(
-        &self,
-        pixel: Option<Src<'_>>,
-        weights: &[i8; N],
-        first: usize,
-        sums: &mut [i32; N],
-    ) -> Option<()> {
-        let mut seen = [i32::from(self.patches.pad_value); N];
-        if let Some(pixel) = pixel {
-            if self.multiplier == 1 {
-                for (seen, value) in seen.iter_mut().zip(pixel.slice(first, N)?.iter()) {
-                    *seen = value.into();
-                }
-            } else {
-                for (n, seen) in (first..).zip(&mut seen) {
-                    *seen = pixel.get(n.checked_div(self.multiplier)?)?.into();
-                }
-            }
+    fn seen<const N: usize>(&self, row: Src<'_>, column: usize, first: usize) -> Option<[i8; N]> {
+        let pixel = column.checked_mul(self.patches.channels)?;
+        if self.multiplier == 1 {
+            return row.chunk(pixel.checked_add(first)?);
         }
-        for ((sum, seen), &weight) in sums.iter_mut().zip(seen).zip(weights) {
-            *sum = i32::from(weight).wrapping_mul(seen).wrapping_add(*sum);
+        let mut seen = [0; N];
+        for (n, seen) in (first..).zip(&mut seen) {
+            let channel = n.checked_div(self.multiplier)?;
+            *seen = row.get(pixel.checked_add(channel)?)?;
         }
-        Some(())
+        Some(seen)
     }
 }
 

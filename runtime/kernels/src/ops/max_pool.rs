@@ -151,7 +151,10 @@ mod tests {
             assert_eq!(bench.check::<MaxPool>(&params, 2), Err(rule));
         }
         let over_input = bench.alias(params.input, |tensor| tensor.len_bytes = 8);
-        let params = op::MaxPool { output: over_input, ..params };
-        assert_eq!(bench.check::<MaxPool>(&params, 2), Err(Rule::Overlap(over_input)));
+        let trailing = op::MaxPool { output: over_input, ..params };
+        assert_eq!(bench.check::<MaxPool>(&trailing, 2), Ok(()));
+        let ahead = bench.alias(over_input, |tensor| tensor.offset += 4);
+        let ahead_of_input = op::MaxPool { output: ahead, ..params };
+        assert_eq!(bench.check::<MaxPool>(&ahead_of_input, 2), Err(Rule::Overlap(ahead)));
     }
 }

@@ -111,20 +111,6 @@ impl Patches<'_> {
         Some(())
     }
 
-    /// The input pixel, all channels, that tap `(i, j)` of the output pixel at `(y, x)` sees; `None`
-    /// where that is padding.
-    #[inline(always)]
-    pub fn pixel(&self, y: usize, x: usize, i: usize, j: usize) -> Option<Src<'_>> {
-        let step = |index: usize, dilation: u16| (index as i32).wrapping_mul(dilation.into());
-        let row = self.top(y).wrapping_add(step(i, self.window.dilation_h));
-        let column = self.left(x).wrapping_add(step(j, self.window.dilation_w));
-        let inside = (0..i32::from(self.window.in_h)).contains(&row)
-            && (0..i32::from(self.window.in_w)).contains(&column);
-        inside.then_some(())?;
-        let in_c = usize::from(self.window.in_c);
-        self.input.row(row as usize)?.slice((column as usize).checked_mul(in_c)?, in_c)
-    }
-
     /// Where the patch of an output pixel lies. `stage` gets the padding beside its rows; it is as
     /// long as a kernel row, or longer.
     pub fn locate(&self, pixel: usize, stage: &mut [i8]) -> Option<Location> {

@@ -32,7 +32,7 @@ pub fn check_pool(
     let row_bytes = |width: u16| usize::from(width).checked_mul(window.in_c.into());
     check_row_tensor(image, input, window.in_h, row_bytes(window.in_w))?;
     check_row_tensor(image, output, window.out_h, row_bytes(window.out_w))?;
-    check_output(image, output, &[input], &[])
+    check_output(image, output, &[], &[input])
 }
 
 /// The pixels of an input that one output pixel sees.

@@ -108,9 +108,8 @@ pub enum Problem {
     NoInputs,
     /// An array does not hold samples of the model's input.
     #[error(
-        "array `{array}` has shape {found:?}, the model needs [N{}]: put the samples along the \
-         first axis, in the layout of the model's input",
-        expected.iter().map(|extent| format!(", {extent}")).collect::<String>()
+        "array `{array}` has shape {found:?}, the model needs [N, ..] with {expected:?} behind \
+         the number of samples: put them along the first axis, in the layout of the model's input"
     )]
     Shape {
         /// The array.

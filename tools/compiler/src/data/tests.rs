@@ -128,7 +128,7 @@ fn a_wrong_shape_names_both() {
     let error = read(npy(&arr2(&[[1i8, 2, 3]])), &pair()).unwrap_err();
     let text = error.to_string();
     assert!(
-        text.starts_with("set.npz: array `x` has shape [1, 3], the model needs [N, 2]"),
+        text.starts_with("set.npz: array `x` has shape [1, 3], the model needs [N, ..] with [2]"),
         "{text}"
     );
     assert!(matches!(problem(npy(&arr0(1i8)), &pair()), Problem::Shape { .. }));

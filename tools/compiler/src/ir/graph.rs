@@ -133,12 +133,7 @@ impl Graph {
     /// Indices of the nodes that read a tensor.
     pub fn consumers(&self, id: TensorId) -> Vec<usize> {
         let reads = |node: &Node| node.inputs.contains(&id);
-        self.nodes
-            .iter()
-            .enumerate()
-            .filter(|(_, n)| reads(n))
-            .map(|(i, _)| i)
-            .collect()
+        self.nodes.iter().enumerate().filter(|(_, n)| reads(n)).map(|(i, _)| i).collect()
     }
 
     /// The only node that reads a tensor which nobody else needs; `None` if there are several, or
@@ -152,16 +147,9 @@ impl Graph {
 
     /// Makes every reader of `from` (and the model's outputs) read `to` instead.
     pub fn replace_uses(&mut self, from: TensorId, to: TensorId) {
-        let ids = self
-            .nodes
-            .iter_mut()
-            .flat_map(|node| &mut node.inputs)
-            .chain(&mut self.outputs);
+        let ids = self.nodes.iter_mut().flat_map(|node| &mut node.inputs).chain(&mut self.outputs);
         ids.filter(|id| **id == from).for_each(|id| *id = to);
-        self.states
-            .iter_mut()
-            .filter(|(out, _)| *out == from)
-            .for_each(|(out, _)| *out = to);
+        self.states.iter_mut().filter(|(out, _)| *out == from).for_each(|(out, _)| *out = to);
     }
 
     /// Removes nodes whose output nobody reads, then tensors that nobody names.
@@ -200,10 +188,7 @@ impl Graph {
             node.inputs.iter_mut().for_each(&mut f);
             f(&mut node.output);
         }
-        self.inputs
-            .iter_mut()
-            .chain(&mut self.outputs)
-            .for_each(&mut f);
+        self.inputs.iter_mut().chain(&mut self.outputs).for_each(&mut f);
         for (output, input) in &mut self.states {
             f(output);
             f(input);

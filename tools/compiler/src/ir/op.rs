@@ -113,10 +113,7 @@ impl Op {
     /// Whether the output has the very elements of the input, elsewhere or in another order, so
     /// that both must have the same quantisation.
     pub fn moves_only(&self) -> bool {
-        matches!(
-            self,
-            Self::Reshape | Self::Transpose { .. } | Self::Slice(_) | Self::MaxPool(_)
-        )
+        matches!(self, Self::Reshape | Self::Transpose { .. } | Self::Slice(_) | Self::MaxPool(_))
     }
 }
 

@@ -19,12 +19,7 @@ pub struct Quant {
 impl Quant {
     /// An 8-bit tensor of one scale: an activation.
     pub fn per_tensor(scale: f32, zero_point: i32) -> Self {
-        Self {
-            scales: vec![scale],
-            zero_point,
-            axis: None,
-            bits: 8,
-        }
+        Self { scales: vec![scale], zero_point, axis: None, bits: 8 }
     }
 
     /// The scale at `index` of the axis.

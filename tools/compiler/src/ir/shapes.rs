@@ -62,28 +62,19 @@ pub(super) fn check_shapes(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Check
         Op::Concat { axis } => check_concat(*axis, inputs, out),
         Op::Slice(axes) => check_slice(axes, x, out),
         Op::Pad { before, after, .. } => {
-            ensure!(
-                before.len() == x.len() && after.len() == x.len(),
-                "pads of another rank"
-            );
+            ensure!(before.len() == x.len() && after.len() == x.len(), "pads of another rank");
             let padded = x.iter().zip(before).zip(after).map(|((x, b), a)| x + b + a);
             expect(out, Some(padded.collect()))
         }
         Op::Reshape => {
             let (from, to): (usize, usize) = (x.iter().product(), out.iter().product());
-            ensure!(
-                from == to,
-                "{x:?} and {out:?} have different numbers of elements"
-            );
+            ensure!(from == to, "{x:?} and {out:?} have different numbers of elements");
             Ok(())
         }
         Op::Transpose { perm } => {
             let mut axes = perm.clone();
             axes.sort_unstable();
-            ensure!(
-                axes.into_iter().eq(0..x.len()),
-                "{perm:?} is no permutation of {x:?}"
-            );
+            ensure!(axes.into_iter().eq(0..x.len()), "{perm:?} is no permutation of {x:?}");
             expect(out, Some(perm.iter().map(|&axis| x[axis]).collect()))
         }
         Op::Resize(resize) => check_resize(resize, x, out),
@@ -98,10 +89,7 @@ pub(super) fn check_shapes(op: &Op, inputs: &[&[usize]], out: &[usize]) -> Check
 
 fn expect(out: &[usize], expected: Option<Vec<usize>>) -> Check {
     let expected = expected.ok_or("its inputs' shapes do not broadcast")?;
-    ensure!(
-        out == expected,
-        "output shape {out:?} where {expected:?} follows from the inputs"
-    );
+    ensure!(out == expected, "output shape {out:?} where {expected:?} follows from the inputs");
     Ok(())
 }
 
@@ -109,9 +97,7 @@ fn expect(out: &[usize], expected: Option<Vec<usize>>) -> Check {
 fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
     let rank = a.len().max(b.len());
     let extent = |shape: &[usize], axis: usize| {
-        (axis + shape.len())
-            .checked_sub(rank)
-            .map_or(1, |axis| shape[axis])
+        (axis + shape.len()).checked_sub(rank).map_or(1, |axis| shape[axis])
     };
     let common = (0..rank).map(|axis| match (extent(a, axis), extent(b, axis)) {
         (a, b) if a == b || b == 1 => Some(a),
@@ -125,42 +111,17 @@ fn check_conv(conv: &Conv, inputs: &[&[usize]], out: &[usize]) -> Check {
     let (x, weights) = (inputs[0], inputs[1]);
     let axes = conv.kernel.len();
     ensure!((1..=2).contains(&axes), "{axes} spatial axes");
-    ensure!(
-        x.len() == axes + 2 && weights.len() == axes + 2,
-        "ranks of {x:?} and {weights:?}"
-    );
+    ensure!(x.len() == axes + 2 && weights.len() == axes + 2, "ranks of {x:?} and {weights:?}");
     let groups = conv.groups;
-    ensure!(
-        groups > 0 && x[1] % groups == 0,
-        "{groups} groups of {} channels",
-        x[1]
-    );
-    ensure!(
-        weights[0] % groups == 0,
-        "{groups} groups of {} output channels",
-        weights[0]
-    );
-    ensure!(
-        weights[1] == x[1] / groups,
-        "weights {weights:?} for {} channels",
-        x[1]
-    );
-    ensure!(
-        weights[2..] == conv.kernel,
-        "weights {weights:?} for kernel {:?}",
-        conv.kernel
-    );
+    ensure!(groups > 0 && x[1] % groups == 0, "{groups} groups of {} channels", x[1]);
+    ensure!(weights[0] % groups == 0, "{groups} groups of {} output channels", weights[0]);
+    ensure!(weights[1] == x[1] / groups, "weights {weights:?} for {} channels", x[1]);
+    ensure!(weights[2..] == conv.kernel, "weights {weights:?} for kernel {:?}", conv.kernel);
     check_bias(inputs, weights[0])?;
     let mut expected = vec![x[0], weights[0]];
     for axis in 0..axes {
         let (stride, padded) = window(
-            [
-                &conv.kernel,
-                &conv.strides,
-                &conv.dilations,
-                &conv.pads_before,
-                &conv.pads_after,
-            ],
+            [&conv.kernel, &conv.strides, &conv.dilations, &conv.pads_before, &conv.pads_after],
             axis,
             x[axis + 2],
         )?;
@@ -185,10 +146,7 @@ fn window(
     let entry = |list: &Vec<usize>| list.get(axis).copied().ok_or("geometry of another rank");
     let [kernel, stride, dilation, before, after] = geometry.map(entry);
     let (kernel, stride, dilation) = (kernel?, stride?, dilation?);
-    ensure!(
-        kernel > 0 && stride > 0 && dilation > 0,
-        "kernel, stride or dilation of zero"
-    );
+    ensure!(kernel > 0 && stride > 0 && dilation > 0, "kernel, stride or dilation of zero");
     let reach = dilation * (kernel - 1) + 1;
     let padded = extent + before? + after?;
     ensure!(padded >= reach, "a window of {reach} on {padded} elements");
@@ -207,47 +165,29 @@ fn check_dense(inputs: &[&[usize]], out: &[usize]) -> Check {
 
 fn check_pool(pool: &Pool, x: &[usize], out: &[usize]) -> Check {
     let axes = pool.kernel.len();
-    ensure!(
-        x.len() == axes + 2 && out.len() == axes + 2,
-        "ranks of {x:?} and {out:?}"
-    );
+    ensure!(x.len() == axes + 2 && out.len() == axes + 2, "ranks of {x:?} and {out:?}");
     ensure!(x[..2] == out[..2], "channels of {x:?} and {out:?}");
     for axis in 0..axes {
         let (stride, padded) = window(
-            [
-                &pool.kernel,
-                &pool.strides,
-                &pool.dilations,
-                &pool.pads_before,
-                &pool.pads_after,
-            ],
+            [&pool.kernel, &pool.strides, &pool.dilations, &pool.pads_before, &pool.pads_after],
             axis,
             x[axis + 2],
         )?;
         // `ceil_mode` looks beyond the padding for one more window.
         let (floor, ceil) = (padded / stride + 1, padded.div_ceil(stride) + 1);
         let given = out[axis + 2];
-        ensure!(
-            (floor..=ceil).contains(&given),
-            "{given} windows where {floor} fit"
-        );
+        ensure!((floor..=ceil).contains(&given), "{given} windows where {floor} fit");
     }
     Ok(())
 }
 
 /// Reduced axes are gone, or of length 1.
 fn check_reduced(x: &[usize], axes: &[usize], out: &[usize]) -> Check {
-    ensure!(
-        axes.iter().all(|&axis| axis < x.len()),
-        "axes {axes:?} of {x:?}"
-    );
+    ensure!(axes.iter().all(|&axis| axis < x.len()), "axes {axes:?} of {x:?}");
     let kept = |axis: usize| (!axes.contains(&axis)).then_some(x[axis]);
     let gone: Vec<usize> = (0..x.len()).filter_map(kept).collect();
     let ones: Vec<usize> = (0..x.len()).map(|axis| kept(axis).unwrap_or(1)).collect();
-    ensure!(
-        out == gone || out == ones,
-        "output shape {out:?} of {x:?} without axes {axes:?}"
-    );
+    ensure!(out == gone || out == ones, "output shape {out:?} of {x:?} without axes {axes:?}");
     Ok(())
 }
 
@@ -275,15 +215,9 @@ fn check_slice(axes: &[SliceAxis], x: &[usize], out: &[usize]) -> Check {
 }
 
 fn check_resize(resize: &Resize, x: &[usize], out: &[usize]) -> Check {
-    ensure!(
-        resize.axes.len() + 2 == x.len(),
-        "{} axes of {x:?}",
-        resize.axes.len()
-    );
+    ensure!(resize.axes.len() + 2 == x.len(), "{} axes of {x:?}", resize.axes.len());
     for (table, &extent) in resize.axes.iter().zip(&x[2..]) {
-        let inside = table
-            .iter()
-            .all(|at| at.first < extent && at.second < extent);
+        let inside = table.iter().all(|at| at.first < extent && at.second < extent);
         ensure!(inside, "neighbours outside {x:?}");
     }
     let spatial = resize.axes.iter().map(Vec::len);

@@ -37,10 +37,8 @@ impl Graph {
     /// The first contradiction found.
     pub fn validate(&self) -> Result<(), Invalid> {
         for tensor in &self.tensors {
-            check_tensor(tensor).map_err(|reason| Invalid::Tensor {
-                tensor: tensor.name.clone(),
-                reason,
-            })?;
+            check_tensor(tensor)
+                .map_err(|reason| Invalid::Tensor { tensor: tensor.name.clone(), reason })?;
         }
         let mut known: Vec<bool> = self.tensors.iter().map(|t| t.constant.is_some()).collect();
         for id in &self.inputs {
@@ -53,20 +51,14 @@ impl Graph {
                 reason,
             })?;
         }
-        let states = self
-            .states
-            .iter()
-            .flat_map(|(output, input)| [output, input]);
+        let states = self.states.iter().flat_map(|(output, input)| [output, input]);
         for id in self.outputs.iter().chain(states) {
             match known.get(id.0) {
                 None => return Err(out_of_range(*id)),
                 Some(true) => {}
                 Some(false) => {
                     let tensor = self.tensor(*id).name.clone();
-                    return Err(Invalid::Tensor {
-                        tensor,
-                        reason: "nothing computes it".into(),
-                    });
+                    return Err(Invalid::Tensor { tensor, reason: "nothing computes it".into() });
                 }
             }
         }
@@ -75,10 +67,7 @@ impl Graph {
 }
 
 fn out_of_range(id: TensorId) -> Invalid {
-    Invalid::Tensor {
-        tensor: format!("#{}", id.0),
-        reason: "there is no such tensor".into(),
-    }
+    Invalid::Tensor { tensor: format!("#{}", id.0), reason: "there is no such tensor".into() }
 }
 
 fn check_tensor(tensor: &Tensor) -> Check {
@@ -91,16 +80,9 @@ fn check_tensor(tensor: &Tensor) -> Check {
         None => None,
     };
     if let Some(shape) = shape {
-        ensure!(
-            shape == tensor.shape,
-            "shape {:?} of a value of {shape:?}",
-            tensor.shape
-        );
+        ensure!(shape == tensor.shape, "shape {:?} of a value of {shape:?}", tensor.shape);
     }
-    tensor
-        .quant
-        .as_ref()
-        .map_or(Ok(()), |quant| check_quant(quant, &tensor.shape))
+    tensor.quant.as_ref().map_or(Ok(()), |quant| check_quant(quant, &tensor.shape))
 }
 
 fn check_quant(quant: &Quant, shape: &[usize]) -> Check {
@@ -112,53 +94,28 @@ fn check_quant(quant: &Quant, shape: &[usize]) -> Check {
         }
         None => 1,
     };
-    ensure!(
-        scales == expected || scales == 1,
-        "{scales} scales where {expected} belong"
-    );
+    ensure!(scales == expected || scales == 1, "{scales} scales where {expected} belong");
     let usable = |scale: &f32| scale.is_finite() && *scale > 0.0;
-    ensure!(
-        quant.scales.iter().all(usable),
-        "scales must be finite and above zero"
-    );
+    ensure!(quant.scales.iter().all(usable), "scales must be finite and above zero");
     let (min, max) = quant.range();
     let zero = quant.zero_point;
-    ensure!(
-        (min..=max).contains(&zero),
-        "zero point {zero} outside {min}..={max}"
-    );
+    ensure!((min..=max).contains(&zero), "zero point {zero} outside {min}..={max}");
     Ok(())
 }
 
 fn check_node(graph: &Graph, node: &Node, known: &mut [bool]) -> Check {
     for id in &node.inputs {
         ensure!(id.0 < known.len(), "there is no tensor #{}", id.0);
-        ensure!(
-            known[id.0],
-            "reads '{}' before it is computed",
-            graph.tensor(*id).name
-        );
+        ensure!(known[id.0], "reads '{}' before it is computed", graph.tensor(*id).name);
     }
-    ensure!(
-        node.output.0 < known.len(),
-        "there is no tensor #{}",
-        node.output.0
-    );
-    ensure!(
-        !known[node.output.0],
-        "computes '{}' again",
-        graph.tensor(node.output).name
-    );
+    ensure!(node.output.0 < known.len(), "there is no tensor #{}", node.output.0);
+    ensure!(!known[node.output.0], "computes '{}' again", graph.tensor(node.output).name);
     known[node.output.0] = true;
     if let Some((min, max)) = node.clamp {
         let ordered = min <= max;
         ensure!(ordered, "clamp to {min}..={max}");
     }
-    let inputs: Vec<&[usize]> = node
-        .inputs
-        .iter()
-        .map(|id| &graph.tensor(*id).shape[..])
-        .collect();
+    let inputs: Vec<&[usize]> = node.inputs.iter().map(|id| &graph.tensor(*id).shape[..]).collect();
     check_arity(&node.op, inputs.len())?;
     check_shapes(&node.op, &inputs, &graph.tensor(node.output).shape)
 }
@@ -172,26 +129,15 @@ mod tests {
 
     fn unary(name: &str, input: TensorId, output: TensorId) -> Node {
         let inputs = vec![input];
-        Node {
-            name: name.into(),
-            op: Op::Unary(Unary::Relu),
-            inputs,
-            output,
-            clamp: None,
-        }
+        Node { name: name.into(), op: Op::Unary(Unary::Relu), inputs, output, clamp: None }
     }
 
     fn chain() -> Graph {
         let mut graph = Graph::default();
-        let ids: Vec<_> = ["a", "b", "c"]
-            .map(|name| graph.add_activation(name, &[1, 4]))
-            .into();
+        let ids: Vec<_> = ["a", "b", "c"].map(|name| graph.add_activation(name, &[1, 4])).into();
         graph.inputs = vec![ids[0]];
         graph.outputs = vec![ids[2]];
-        graph.nodes = vec![
-            unary("first", ids[0], ids[1]),
-            unary("second", ids[1], ids[2]),
-        ];
+        graph.nodes = vec![unary("first", ids[0], ids[1]), unary("second", ids[1], ids[2])];
         graph
     }
 
@@ -205,10 +151,7 @@ mod tests {
 
         let mut swapped = chain();
         swapped.nodes.swap(0, 1);
-        assert_eq!(
-            message(&swapped),
-            "node 'second' (Relu): reads 'b' before it is computed"
-        );
+        assert_eq!(message(&swapped), "node 'second' (Relu): reads 'b' before it is computed");
 
         let mut twice = chain();
         twice.nodes[1].output = TensorId(1);
@@ -238,21 +181,12 @@ mod tests {
         let mut graph = chain();
         let id = graph.add_constant("w", ArrayD::zeros(vec![2, 3]));
         graph.tensors[id.0].shape = vec![3, 2];
-        assert_eq!(
-            message(&graph),
-            "tensor 'w': shape [3, 2] of a value of [2, 3]"
-        );
+        assert_eq!(message(&graph), "tensor 'w': shape [3, 2] of a value of [2, 3]");
 
         let mut graph = chain();
         graph.tensors[1].quant = Some(Quant::per_tensor(0.0, 0));
-        assert_eq!(
-            message(&graph),
-            "tensor 'b': scales must be finite and above zero"
-        );
+        assert_eq!(message(&graph), "tensor 'b': scales must be finite and above zero");
         graph.tensors[1].quant = Some(Quant::per_tensor(1.0, 200));
-        assert_eq!(
-            message(&graph),
-            "tensor 'b': zero point 200 outside -128..=127"
-        );
+        assert_eq!(message(&graph), "tensor 'b': zero point 200 outside -128..=127");
     }
 }

@@ -116,8 +116,7 @@ impl<'g> Lowering<'g> {
         };
         let channels: Vec<Channel> =
             weights.chunks(taps.max(1)).zip(&given).enumerate().map(channel).collect();
-        let (requant, bias) =
-            requant::convolution(&channels).map_err(LowerError::scales(node))?;
+        let (requant, bias) = requant::convolution(&channels).map_err(LowerError::scales(node))?;
         Ok(Integers { weights, taps, bias, requant })
     }
 

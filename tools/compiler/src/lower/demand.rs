@@ -27,9 +27,11 @@ fn demand(graph: &Graph, node: &Node, input: TensorId, output: &Layout) -> Layou
     let shape = &graph.tensor(input).shape;
     let same_shape = *shape == output.dims;
     match &node.op {
-        Op::Conv(_) | Op::MaxPool(_) | Op::AvgPool { .. } | Op::Resize(_) | Op::BatchNorm { .. } => {
-            Layout::channels_last(shape)
-        }
+        Op::Conv(_)
+        | Op::MaxPool(_)
+        | Op::AvgPool { .. }
+        | Op::Resize(_)
+        | Op::BatchNorm { .. } => Layout::channels_last(shape),
         Op::Mean { .. } if shape.len() > 2 => Layout::channels_last(shape),
         Op::Transpose { perm } => {
             // The output's axis `i` is the input's axis `perm[i]`.
@@ -39,13 +41,7 @@ fn demand(graph: &Graph, node: &Node, input: TensorId, output: &Layout) -> Layou
         Op::Concat { .. } | Op::Slice(_) | Op::Pad { .. } => {
             Layout { dims: shape.clone(), order: output.order.clone() }
         }
-        Op::Add
-        | Op::Sub
-        | Op::Mul
-        | Op::Unary(_)
-        | Op::PRelu
-        | Op::Quantize
-        | Op::Dequantize
+        Op::Add | Op::Sub | Op::Mul | Op::Unary(_) | Op::PRelu | Op::Quantize | Op::Dequantize
             if same_shape =>
         {
             output.clone()

@@ -4,7 +4,7 @@ use fixie_format::{Opcode, op};
 
 use super::layout::Layout;
 use super::program::{Overlap, Params};
-use super::{Emitted, LowerError, Lowering, Value};
+use super::{Emitted, LowerError, Lowering, Value, dim};
 use crate::ir::{Constant, Node, Quant, Unary};
 use crate::quantize::requant;
 
@@ -94,8 +94,8 @@ impl Lowering<'_> {
             zero_point: quant.zero_point as i8,
         };
         let (a, b) = (operand(&a, 1.0), operand(&b, sign));
-        let sum = requant::add_params(a, b, out.zero_point as i8)
-            .map_err(LowerError::scales(node))?;
+        let sum =
+            requant::add_params(a, b, out.zero_point as i8).map_err(LowerError::scales(node))?;
         self.binary(node, Opcode::Add, |params| op::Binary {
             a_multiplier: sum.a_multiplier,
             b_multiplier: sum.b_multiplier,
@@ -130,14 +130,15 @@ impl Lowering<'_> {
         let (a, b) = (self.plain_input(node, 0)?, self.plain_input(node, 1)?);
         let layout = self.binary_layout(node, [&a, &b]);
         let output = self.define(node.output, layout.clone())?;
-        let axes = broadcast_axes(&layout, [&a.layout, &b.layout]);
+        let mut axes = broadcast_axes(&layout, [&a.layout, &b.layout]);
+        let rows = split_rows(&mut axes, &layout);
         let [dims, a_strides, b_strides] = four_axes(node, &axes)?;
         let (act_min, act_max) = self.bounds(node)?;
         let params = arithmetic(op::Binary {
             a: a.buffer.0,
             b: b.buffer.0,
             output: output.0,
-            reserved: 0,
+            rows: dim(node, rows)?,
             dims,
             a_strides,
             b_strides,
@@ -150,13 +151,13 @@ impl Lowering<'_> {
             out_zero: 0,
             act_min,
             act_max,
-            reserved2: 0,
+            reserved: 0,
         });
         let emitted = Emitted {
             overlap: self.binary_in_place([&a, &b], &layout).map(Overlap::InPlace),
             ..Emitted::new(Params::Binary(params), vec![a.buffer, b.buffer], output)
         };
-        self.emit(node, opcode, 1, emitted)
+        self.emit(node, opcode, rows, emitted)
     }
 
     /// The memory order of an operand that has the output's shape, so that it is read in order.
@@ -172,11 +173,7 @@ impl Lowering<'_> {
 
     /// An operand over which the output may lie: one that is read just where it is overwritten,
     /// while the other is somewhere else altogether.
-    fn binary_in_place(
-        &self,
-        [a, b]: [&Value; 2],
-        layout: &Layout,
-    ) -> Option<super::BufferId> {
+    fn binary_in_place(&self, [a, b]: [&Value; 2], layout: &Layout) -> Option<super::BufferId> {
         let fits = |value: &Value| {
             value.layout.same_memory(layout)
                 && self.program.buffers[value.buffer.0 as usize].data.is_none()
@@ -213,6 +210,20 @@ fn broadcast_axes(layout: &Layout, operands: [&Layout; 2]) -> Vec<BroadcastAxis>
         }
     }
     axes
+}
+
+/// Cuts operands that are read from front to back into the rows of an image, so that they can be
+/// computed row by row. Gives the number of rows.
+fn split_rows(axes: &mut Vec<BroadcastAxis>, layout: &Layout) -> usize {
+    let rows = layout.order.iter().map(|&axis| layout.dims[axis]).find(|&extent| extent != 1);
+    match (&axes[..], rows) {
+        (&[[len, 1, 1]], Some(rows)) if rows < len && layout.dims.len() == 4 => {
+            let row = len / rows;
+            *axes = vec![[rows, row, row], [1, 0, 0], [1, 0, 0], [row, 1, 1]];
+            rows
+        }
+        _ => 1,
+    }
 }
 
 /// The format's four axes, ones in front.

@@ -22,7 +22,8 @@ impl Layout {
     /// Channels (axis 1) innermost: what convolutions and pools want.
     pub fn channels_last(shape: &[usize]) -> Self {
         let spatial = 2..shape.len().max(2);
-        let order = (0..shape.len().min(1)).chain(spatial).chain((1..shape.len()).take(1)).collect();
+        let order =
+            (0..shape.len().min(1)).chain(spatial).chain((1..shape.len()).take(1)).collect();
         Self { dims: shape.to_vec(), order }
     }
 
@@ -81,9 +82,9 @@ impl Layout {
         if extents(&before, &self.dims) != extents(&after, shape) {
             return None;
         }
-        let renamed = self.significant().filter_map(|axis| {
-            before.iter().position(|&b| b == axis).map(|place| after[place])
-        });
+        let renamed = self
+            .significant()
+            .filter_map(|axis| before.iter().position(|&b| b == axis).map(|place| after[place]));
         let ones = (0..shape.len()).filter(|&axis| shape[axis] == 1);
         Some(Self { dims: shape.to_vec(), order: ones.chain(renamed).collect() })
     }

@@ -203,7 +203,13 @@ impl Lowering<'_> {
     }
 
     /// Appends an operator for a node. What it reads and writes follows from the parameters.
-    fn emit(&mut self, node: &Node, opcode: Opcode, rows: usize, emitted: Emitted) -> Result<(), LowerError> {
+    fn emit(
+        &mut self,
+        node: &Node,
+        opcode: Opcode,
+        rows: usize,
+        emitted: Emitted,
+    ) -> Result<(), LowerError> {
         let is_memory = |id: &BufferId| self.program.buffers[id.0 as usize].data.is_none();
         let op = ProgramOp {
             name: node.name.clone(),

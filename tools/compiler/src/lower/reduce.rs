@@ -1,4 +1,4 @@
-//! Mean and ArgMax over axes that are neighbours in memory.
+//! `Mean` and `ArgMax` over axes that are neighbours in memory.
 
 use fixie_format::{Opcode, op};
 
@@ -46,7 +46,12 @@ impl Lowering<'_> {
         self.emit(node, Opcode::Mean, 1, emitted)
     }
 
-    pub(super) fn arg_max(&mut self, node: &Node, axis: usize, last: bool) -> Result<(), LowerError> {
+    pub(super) fn arg_max(
+        &mut self,
+        node: &Node,
+        axis: usize,
+        last: bool,
+    ) -> Result<(), LowerError> {
         let reduced = self.reduced(node, &[axis])?;
         let output = self.define(node.output, reduced.layout)?;
         let params = op::ArgMax {

@@ -65,8 +65,7 @@ impl Lowering<'_> {
         self.same_quant(node, 0)?;
         let (input, output, window) = self.pooled(node, pool)?;
         let (act_min, act_max) = self.bounds(node)?;
-        let params =
-            op::MaxPool { input: input.0, output: output.0, window, act_min, act_max };
+        let params = op::MaxPool { input: input.0, output: output.0, window, act_min, act_max };
         let emitted = Emitted::new(Params::MaxPool(params), vec![input], output);
         self.emit(node, Opcode::MaxPool, window.out_h.into(), emitted)
     }
@@ -97,8 +96,7 @@ impl Lowering<'_> {
         }
         let ratios: Vec<f64> = divisors.iter().map(|&n| ratio / f64::from(n.max(1))).collect();
         let largest = 255 * i64::from(sizes.last().copied().unwrap_or(1));
-        let requant =
-            requant::multipliers(&ratios, largest).map_err(LowerError::scales(node))?;
+        let requant = requant::multipliers(&ratios, largest).map_err(LowerError::scales(node))?;
         let table: Vec<i32> =
             sizes.iter().zip(&requant.multipliers).flat_map(|(&n, &m)| [n as i32, m]).collect();
         let (act_min, act_max) = self.bounds(node)?;
@@ -207,9 +205,8 @@ fn window_sizes(w: &op::Window) -> Vec<u32> {
 /// The divisors that belong to [`window_sizes`] where padding counts: positions inside the padded
 /// input.
 fn padded_sizes(w: &op::Window, pool: &Pool, shape: &[usize]) -> Vec<u32> {
-    let padded = |axis: usize| {
-        (shape[2 + axis] + pool.pads_before[axis] + pool.pads_after[axis]) as u16
-    };
+    let padded =
+        |axis: usize| (shape[2 + axis] + pool.pads_before[axis] + pool.pads_after[axis]) as u16;
     let last = shape.len() - 3;
     let rows = if last == 1 {
         seen(padded(0), w.out_h, w.kernel_h, w.stride_h, w.dilation_h, 0)

@@ -99,40 +99,41 @@ pub(super) fn knows(node: &NodeView<'_>) -> bool {
 }
 
 /// An upper bound on the elements of a node's output, so that nothing absurd is computed; `None`
-/// for operators that are not folded.
+/// for operators that are not folded. Refuses what makes tract take for ever.
 fn output_elements(node: &NodeView<'_>, inputs: &Inputs) -> Result<Option<usize>, Problem> {
     let shape = |index: usize| inputs.get(index)?.as_ref().map(|value| value.shape());
     let length = |index: usize| shape(index).map_or(0, |shape| shape.iter().product());
-    let values = |index: usize| -> Vec<usize> {
-        let value = inputs.get(index).and_then(Option::as_ref);
-        value.and_then(integers).unwrap_or_default()
-    };
+    let first = shape(0).unwrap_or_default();
     let elements = match node.proto.op_type.as_str() {
-        "Abs" | "Acos" | "Asin" | "Atan" | "Cast" | "Ceil" | "Clip" | "Cos" | "CumSum" | "Erf"
-        | "Exp" | "Flatten" | "Floor" | "HardSigmoid" | "HardSwish" | "Identity" | "IsInf"
-        | "IsNaN" | "LeakyRelu" | "Log" | "Neg" | "Not" | "QuantizeLinear" | "Reciprocal"
-        | "ReduceL1" | "ReduceL2" | "ReduceMax" | "ReduceMean" | "ReduceMin" | "ReduceProd"
-        | "ReduceSum" | "ReduceSumSquare" | "Relu" | "Reshape" | "Round" | "Sigmoid" | "Sign"
-        | "Sin" | "Slice" | "Softmax" | "Softplus" | "Split" | "Sqrt" | "Squeeze" | "Tanh"
-        | "Transpose" | "Trilu" | "Unsqueeze" | "ArgMax" | "ArgMin" => length(0),
-        "Add" | "And" | "BitShift" | "Div" | "Equal" | "Greater" | "GreaterOrEqual" | "Less"
-        | "LessOrEqual" | "Max" | "Mean" | "Min" | "Mod" | "Mul" | "Or" | "PRelu" | "Pow"
-        | "Sub" | "Sum" | "Where" | "Xor" => broadcast((0..inputs.len()).filter_map(shape)),
+        "Abs" | "ArgMax" | "ArgMin" | "Cast" | "Ceil" | "Clip" | "Cos" | "Erf" | "Exp"
+        | "Flatten" | "Floor" | "HardSigmoid" | "HardSwish" | "Identity" | "LeakyRelu" | "Log"
+        | "Neg" | "Not" | "QuantizeLinear" | "Reciprocal" | "ReduceMax" | "ReduceMean"
+        | "ReduceMin" | "ReduceProd" | "ReduceSum" | "Relu" | "Round" | "Sigmoid" | "Sign"
+        | "Sin" | "Softmax" | "Softplus" | "Split" | "Sqrt" | "Tanh" => length(0),
+        "Shape" | "Size" => limits::MAX_RANK,
+        "Reshape" | "Slice" | "Squeeze" | "Unsqueeze" => {
+            let attribute = node.ints("axes")?.map_or(0, <[i64]>::len);
+            let longest = (1..inputs.len()).map(length).fold(attribute, usize::max);
+            if longest > limits::MAX_RANK { usize::MAX } else { length(0) }
+        }
+        // tract looks for ever for the moves that make up a permutation which is none.
+        "Transpose" => node.permutation(first.len()).map(|_| length(0))?,
+        "Add" | "And" | "Div" | "Equal" | "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual"
+        | "Max" | "Mean" | "Min" | "Mod" | "Mul" | "Or" | "PRelu" | "Pow" | "Sub" | "Sum"
+        | "Where" => broadcast((0..inputs.len()).filter_map(shape)),
         "Concat" => (0..inputs.len()).map(length).fold(0, usize::saturating_add),
-        "ConstantOfShape" => product(values(0)),
+        "ConstantOfShape" => list(inputs, 0).map_or(usize::MAX, product),
         "Expand" => {
-            let target = values(1);
-            broadcast([shape(0).unwrap_or_default(), &target].into_iter())
+            list(inputs, 1).map_or(usize::MAX, |target| broadcast([first, &target].into_iter()))
         }
         "Gather" => {
-            let shape = shape(0).unwrap_or_default();
-            let axis = node::axis(node.int_or("axis", 0)?, shape.len())?;
-            (length(0) / shape[axis].max(1)).saturating_mul(length(1))
+            let axis = node::axis(node.int_or("axis", 0)?, first.len())?;
+            (length(0) / first[axis].max(1)).saturating_mul(length(1))
         }
-        "GatherElements" => length(1),
         "Range" => range(inputs),
-        "Tile" => product(shape(0).unwrap_or_default().iter().copied().chain(values(1))),
-        "MatMul" => matmul(shape(0).unwrap_or_default(), shape(1).unwrap_or_default())?,
+        "Tile" => list(inputs, 1)
+            .map_or(usize::MAX, |repeats| product(first.iter().copied().chain(repeats))),
+        "MatMul" => matmul(first, shape(1).unwrap_or_default())?,
         _ => return Ok(None),
     };
     Ok(Some(elements))
@@ -142,6 +143,9 @@ fn output_elements(node: &NodeView<'_>, inputs: &Inputs) -> Result<Option<usize>
 fn broadcast<'a>(shapes: impl Iterator<Item = &'a [usize]>) -> usize {
     let mut extents = [1; limits::MAX_RANK];
     for shape in shapes {
+        if shape.len() > limits::MAX_RANK {
+            return usize::MAX;
+        }
         for (extent, &other) in extents.iter_mut().zip(shape.iter().rev()) {
             *extent = other.max(*extent);
         }
@@ -179,8 +183,13 @@ fn matmul(a: &[usize], b: &[usize]) -> Result<usize, Problem> {
     Ok(elements)
 }
 
-/// The values of an integer tensor, negative ones as 0.
-fn integers(value: &Arc<Tensor>) -> Option<Vec<usize>> {
+/// The values of an input that gives one number for each axis, negative ones as 0; `None` where it
+/// is too long for that.
+fn list(inputs: &Inputs, index: usize) -> Option<Vec<usize>> {
+    let Some(value) = inputs.get(index).and_then(Option::as_ref) else { return Some(Vec::new()) };
+    if value.len() > limits::MAX_RANK {
+        return None;
+    }
     let values = value.cast_to::<i64>().ok()?;
     let view = values.to_plain_array_view::<i64>().ok()?;
     Some(view.iter().map(|&value| usize::try_from(value).unwrap_or(0)).collect())
@@ -229,9 +238,26 @@ mod tests {
         assert!(fold(&node("ConstantOfShape", 1), &[shape]).is_err());
         let [start, limit, delta] = [tensor0(0f32), tensor0(1e30f32), tensor0(1e-30f32)];
         assert!(fold(&node("Range", 3), &[start, limit, delta]).is_err());
+        let axes = tensor1(&(0..1000i64).collect::<Vec<_>>());
+        assert!(fold(&node("Unsqueeze", 2), &[tensor0(0f32), axes]).is_err());
+        let deep = tensor1(&[1 << 20; 10]);
+        assert!(fold(&node("Expand", 2), &[tensor0(0f32), deep]).is_err());
         let column = Tensor::zero::<f32>(&[1 << 14, 1]).unwrap();
         let row = Tensor::zero::<f32>(&[1, 1 << 14]).unwrap();
         assert!(fold(&node("Add", 2), &[column, row]).is_err());
+    }
+
+    #[test]
+    fn a_permutation_that_is_none() {
+        let mut transpose = node("Transpose", 1);
+        let perm = AttributeProto {
+            name: "perm".into(),
+            r#type: 7,
+            ints: vec![0, 2, 0],
+            ..Default::default()
+        };
+        transpose.attribute.push(perm);
+        assert!(fold(&transpose, &[Tensor::zero::<f32>(&[3, 1, 1]).unwrap()]).is_err());
     }
 
     #[test]

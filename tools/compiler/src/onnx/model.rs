@@ -100,7 +100,7 @@ impl Model {
         check_names("--state", "input", options.states.iter().map(|(_, i)| i), &graph.input)?;
         let inputs = fix_inputs(graph, &options.shapes)?;
         normalize::rewrite(graph, opset);
-        qoperator::rewrite(graph, opset)?;
+        qoperator::rewrite(graph, opset);
         Ok(Self {
             proto,
             opset,

@@ -112,6 +112,15 @@ impl<'a> NodeView<'a> {
         Ok(self.string(name)?.unwrap_or(default))
     }
 
+    /// The attribute `perm` of a transposition; without one the axes are reversed.
+    pub(super) fn permutation(&self, rank: usize) -> Result<Vec<usize>, Problem> {
+        let Some(perm) = self.ints("perm")? else { return Ok((0..rank).rev().collect()) };
+        if axes(perm, rank)?.len() != rank {
+            return Err(Problem::invalid(format!("perm {perm:?} of a tensor with {rank} axes")));
+        }
+        perm.iter().map(|&value| axis(value, rank)).collect()
+    }
+
     pub(super) fn tensor(&self, name: &str) -> Result<Option<&'a TensorProto>, Problem> {
         Ok(self.attribute(name, AttributeType::Tensor)?.and_then(|a| a.t.as_ref()))
     }

@@ -11,30 +11,30 @@
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto};
 
-use super::error::{ImportError, NodeError, Problem};
+use super::error::Problem;
 use super::node::{self, NodeView};
 
-/// Replaces every such node of the graph.
-///
-/// # Errors
-///
-/// [`ImportError::Nodes`] with all nodes that have no such form.
-pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) -> Result<(), ImportError> {
-    let mut errors: Vec<NodeError> = Vec::new();
+/// Replaces every such node of the graph. One that has no such form stays: see [`problem`].
+pub(super) fn rewrite(graph: &mut GraphProto, opset: i64) {
     let mut nodes = Vec::with_capacity(graph.node.len());
     for proto in std::mem::take(&mut graph.node) {
-        let Some(form) = form(&proto) else {
-            nodes.push(proto);
-            continue;
-        };
-        let node = NodeView { proto: &proto, opset };
-        match Rewrite::new(&node).and_then(|rewrite| rewrite.run(form)) {
-            Ok(replacement) => nodes.extend(replacement),
-            Err(problem) => errors.push(node.error(problem)),
+        match replacement(&NodeView { proto: &proto, opset }) {
+            Some(Ok(replacement)) => nodes.extend(replacement),
+            Some(Err(_)) | None => nodes.push(proto),
         }
     }
     graph.node = nodes;
-    if errors.is_empty() { Ok(()) } else { Err(ImportError::Nodes(errors)) }
+}
+
+/// Why a node on quantised tensors has no other form; `None` for other nodes.
+pub(super) fn problem(node: &NodeView<'_>) -> Option<Problem> {
+    replacement(node)?.err()
+}
+
+/// The nodes that take the place of one on quantised tensors; `None` for other nodes.
+fn replacement(node: &NodeView<'_>) -> Option<Result<Vec<NodeProto>, Problem>> {
+    let form = form(node.proto)?;
+    Some(Rewrite::new(node).and_then(|rewrite| rewrite.run(form)))
 }
 
 /// How an operator's inputs are laid out.

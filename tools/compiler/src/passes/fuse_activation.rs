@@ -31,11 +31,11 @@ fn rewrite(graph: &mut Graph, index: usize) -> bool {
 fn clamp_source(graph: &Graph, id: TensorId, quant: Option<&Quant>) -> Option<Source> {
     let found = source(graph, id, None, quant)?;
     let node = &graph.nodes[found.node];
-    if let (Op::MaxPool(_), None) = (&node.op, node.clamp) {
-        if let Some(mut further) = clamp_source(graph, node.inputs[0], quant) {
-            further.tensors.extend(found.tensors);
-            return Some(further);
-        }
+    if let (Op::MaxPool(_), None) = (&node.op, node.clamp)
+        && let Some(mut further) = clamp_source(graph, node.inputs[0], quant)
+    {
+        further.tensors.extend(found.tensors);
+        return Some(further);
     }
     takes_clamp(&node.op).then_some(found)
 }

@@ -1,19 +1,24 @@
-//! When each buffer is alive, and which buffers are one and the same memory.
+//! When each buffer is alive, and which buffers share memory.
+
+use std::ops::Range;
 
 use super::BUFFER_ALIGNMENT;
 use super::place::{Block, Trail};
+use super::rows::needed;
+use super::schedule::{Group, Schedule};
 use crate::lower::program::{BufferId, Overlap, Program};
 
-/// A span of memory that one buffer, or a chain of buffers updated in place, occupies.
+/// A span of memory that one buffer, a chain of buffers updated in place, or the scratch memory of
+/// a group occupies.
 #[derive(Clone, Debug)]
 pub struct Lifetime {
     /// The buffers, in the order in which they take the memory over.
     pub buffers: Vec<BufferId>,
     /// Bytes, aligned.
     pub len_bytes: usize,
-    /// First operator during which it is alive.
+    /// First step during which it is alive.
     pub first: usize,
-    /// Last operator during which it is alive.
+    /// Last step during which it is alive.
     pub last: usize,
 }
 
@@ -32,9 +37,21 @@ impl Lifetime {
     }
 }
 
+/// Bytes that a buffer occupies: all of it, or its ring.
+pub fn held_bytes(program: &Program, schedule: &Schedule, buffer: BufferId) -> usize {
+    let len_bytes = program.buffers[buffer.0 as usize].len_bytes;
+    match (schedule.rings.get(&buffer), writer(program, buffer)) {
+        (Some(ring), Some(op)) => {
+            let rows = usize::from(program.ops[op].rows).max(1);
+            ring * (len_bytes / rows)
+        }
+        _ => len_bytes,
+    }
+}
+
 /// The lifetimes of all buffers in the arena.
-pub fn lifetimes(program: &Program) -> Vec<Lifetime> {
-    let spans = spans(program);
+pub fn lifetimes(program: &Program, schedule: &Schedule, groups: &[Group]) -> Vec<Lifetime> {
+    let spans = spans(program, schedule);
     let mut lifetimes: Vec<Lifetime> = Vec::new();
     // The lifetime that currently holds each buffer.
     let mut holder: Vec<Option<usize>> = vec![None; program.buffers.len()];
@@ -42,47 +59,38 @@ pub fn lifetimes(program: &Program) -> Vec<Lifetime> {
     order.sort_by_key(|&buffer| spans[buffer]);
     for buffer in order {
         let Some((first, last)) = spans[buffer] else { continue };
-        let len_bytes =
-            program.buffers[buffer].len_bytes.next_multiple_of(BUFFER_ALIGNMENT);
         let id = BufferId(buffer as u16);
-        let taken_over = overwritten(program, &spans, id).and_then(|input| holder[input.0 as usize]);
-        let index = match taken_over {
-            Some(index) => {
-                lifetimes[index].buffers.push(id);
-                lifetimes[index].last = last;
-                index
-            }
-            None => {
-                lifetimes.push(Lifetime { buffers: vec![id], len_bytes, first, last });
-                lifetimes.len() - 1
-            }
+        let len_bytes = held_bytes(program, schedule, id).next_multiple_of(BUFFER_ALIGNMENT);
+        let shared = overwritten(program, schedule, &spans, id)
+            .or_else(|| same_scratch(program, groups, id))
+            .and_then(|other| holder[other.0 as usize]);
+        let index = if let Some(index) = shared {
+            let lifetime = &mut lifetimes[index];
+            lifetime.buffers.push(id);
+            lifetime.last = lifetime.last.max(last);
+            lifetime.len_bytes = lifetime.len_bytes.max(len_bytes);
+            index
+        } else {
+            lifetimes.push(Lifetime { buffers: vec![id], len_bytes, first, last });
+            lifetimes.len() - 1
         };
         holder[buffer] = Some(index);
     }
     lifetimes
 }
 
-/// Which lifetimes may overlap in memory although they meet in time: an operator's output may
-/// trail the input that dies there.
-pub fn trails(program: &Program, lifetimes: &[Lifetime]) -> Vec<Trail> {
-    let holder = |buffer: BufferId| lifetimes.iter().position(|l| l.buffers.contains(&buffer));
-    let mut trails = Vec::new();
-    for (at, op) in program.ops.iter().enumerate() {
-        let Some(Overlap::Trailing { input, lead }) = op.overlap else { continue };
-        let (Some(input), Some(output)) = (holder(input), holder(op.writes)) else { continue };
-        let meets_only_here = lifetimes[input].last == at && lifetimes[output].first == at;
-        if meets_only_here && input != output {
-            trails.push(Trail { input, output, lead: lead.next_multiple_of(BUFFER_ALIGNMENT) });
-        }
-    }
-    trails
+/// The only operator that writes a buffer.
+fn writer(program: &Program, buffer: BufferId) -> Option<usize> {
+    let mut writers = (0..program.ops.len()).filter(|&op| program.ops[op].writes == buffer);
+    let first = writers.next()?;
+    writers.next().is_none().then_some(first)
 }
 
-/// First and last operator during which each buffer is alive; `None` for constants.
-fn spans(program: &Program) -> Vec<Option<(usize, usize)>> {
+/// First and last step during which each buffer is alive; `None` for constants.
+fn spans(program: &Program, schedule: &Schedule) -> Vec<Option<(usize, usize)>> {
     let mut spans: Vec<Option<(usize, usize)>> = vec![None; program.buffers.len()];
-    // Outputs and states outlive the last operator: nothing may be written over them.
-    let end = program.ops.len();
+    // Outputs and states outlive the last step: nothing may be written over them.
+    let end = schedule.steps.len();
     let mut alive = |buffer: u16, at: usize| {
         let span = spans[buffer as usize].get_or_insert((at, at));
         *span = (span.0.min(at), span.1.max(at));
@@ -90,7 +98,8 @@ fn spans(program: &Program) -> Vec<Option<(usize, usize)>> {
     for port in &program.inputs {
         alive(port.tensor, 0);
     }
-    for (at, op) in program.ops.iter().enumerate() {
+    for (at, step) in schedule.steps.iter().enumerate() {
+        let op = &program.ops[step.op];
         let touched = op.reads.iter().chain([&op.writes]).chain(&op.scratch);
         touched.for_each(|buffer| alive(buffer.0, at));
     }
@@ -108,14 +117,121 @@ fn spans(program: &Program) -> Vec<Option<(usize, usize)>> {
 /// length, and nothing else wrote to the output before.
 fn overwritten(
     program: &Program,
+    schedule: &Schedule,
     spans: &[Option<(usize, usize)>],
     buffer: BufferId,
 ) -> Option<BufferId> {
     let (first, _) = spans[buffer.0 as usize]?;
-    let op = program.ops.get(first).filter(|op| op.writes == buffer)?;
+    let step = schedule.steps.get(first)?;
+    let op = &program.ops[step.op];
     let Some(Overlap::InPlace(input)) = op.overlap else { return None };
+    let whole = step.rows.len() == usize::from(op.rows) && op.writes == buffer;
     let (_, last) = spans[input.0 as usize]?;
-    let len = |id: BufferId| program.buffers[id.0 as usize].len_bytes;
+    let len = |id: BufferId| held_bytes(program, schedule, id);
     let others = op.reads.iter().filter(|&&read| read == input).count();
-    (last == first && len(input) == len(buffer) && others == 1 && input != buffer).then_some(input)
+    let dies = last == first && len(input) == len(buffer) && others == 1 && input != buffer;
+    (whole && dies).then_some(input)
+}
+
+/// The scratch memory of an earlier operator of the same group: only one of them works at a time.
+fn same_scratch(program: &Program, groups: &[Group], buffer: BufferId) -> Option<BufferId> {
+    let owner = program.ops.iter().position(|op| op.scratch == Some(buffer))?;
+    let group = groups.iter().find(|group| group.ops.contains(&owner))?;
+    let mut scratches = group.ops.clone().filter_map(|op| program.ops[op].scratch);
+    scratches.find(|&scratch| scratch != buffer)
+}
+
+/// Which lifetimes may overlap in memory although they meet in time: an output may trail an input
+/// if it never gets ahead of what is still to be read.
+pub fn trails(program: &Program, schedule: &Schedule, lifetimes: &[Lifetime]) -> Vec<Trail> {
+    let mut trails = Vec::new();
+    for (output, written) in lifetimes.iter().enumerate() {
+        for (input, read) in lifetimes.iter().enumerate() {
+            let meet = read.first < written.first && written.first <= read.last;
+            if input == output || !meet || read.last >= schedule.steps.len() {
+                continue;
+            }
+            let steps = written.first..read.last + 1;
+            if let Some(lead) = lead(program, schedule, steps, &read.buffers, &written.buffers) {
+                let lead = lead.next_multiple_of(BUFFER_ALIGNMENT);
+                trails.push(Trail { input, output, lead });
+            }
+        }
+    }
+    trails
+}
+
+/// How many bytes before the memory of `inputs` that of `outputs` must start so that, during
+/// `steps`, nothing of the one is overwritten by the other before it is read; `None` if that cannot
+/// be said.
+fn lead(
+    program: &Program,
+    schedule: &Schedule,
+    steps: Range<usize>,
+    inputs: &[BufferId],
+    outputs: &[BufferId],
+) -> Option<usize> {
+    let is_scratch = |buffer: &BufferId| program.ops.iter().any(|op| op.scratch == Some(*buffer));
+    let excluded = |buffer: &BufferId| schedule.rings.contains_key(buffer) || is_scratch(buffer);
+    if inputs.iter().chain(outputs).any(excluded) {
+        return None;
+    }
+    if let (1, [input], [output]) = (steps.len(), inputs, outputs) {
+        let op = &program.ops[writer(program, *output)?];
+        if op.reads.contains(input) {
+            // One step reads and writes: its kernel says how far it may lag behind itself.
+            return match op.overlap {
+                Some(Overlap::Trailing { input: trailed, lead }) if trailed == *input => Some(lead),
+                _ => None,
+            };
+        }
+    }
+    let (mut written, mut lead) = (0, 0);
+    for at in steps.clone() {
+        let step = &schedule.steps[at];
+        let op = &program.ops[step.op];
+        if outputs.contains(&op.writes) {
+            let row_bytes =
+                program.buffers[op.writes.0 as usize].len_bytes / usize::from(op.rows).max(1);
+            written = step.rows.end * row_bytes;
+        }
+        for &input in inputs {
+            let needed = first_needed(program, schedule, at..steps.end, input)?;
+            lead = lead.max(written.saturating_sub(needed));
+        }
+    }
+    Some(lead)
+}
+
+/// The first byte of a buffer that some steps still need; the length of the buffer if none does.
+fn first_needed(
+    program: &Program,
+    schedule: &Schedule,
+    steps: Range<usize>,
+    buffer: BufferId,
+) -> Option<usize> {
+    let len_bytes = program.buffers[buffer.0 as usize].len_bytes;
+    let mut first = len_bytes;
+    for step in &schedule.steps[steps] {
+        let op = &program.ops[step.op];
+        if op.reads.contains(&buffer) {
+            let rows = needed(op, buffer, &step.rows)?;
+            let height = input_rows(program, buffer, step.op)?;
+            first = first.min(rows.start * (len_bytes / height));
+        }
+    }
+    Some(first)
+}
+
+/// The number of rows that an operator sees in a buffer.
+fn input_rows(program: &Program, buffer: BufferId, op: usize) -> Option<usize> {
+    let op = &program.ops[op];
+    let all = needed(op, buffer, &(0..usize::from(op.rows)))?;
+    // Windows may not reach the last rows: those are of the same length.
+    match &op.params {
+        crate::lower::program::Params::Conv(conv) => Some(conv.window.in_h.into()),
+        crate::lower::program::Params::MaxPool(pool) => Some(pool.window.in_h.into()),
+        crate::lower::program::Params::AvgPool(pool) => Some(pool.window.in_h.into()),
+        _ => Some(all.end),
+    }
 }

@@ -81,6 +81,10 @@ impl Network {
     }
 
     /// The image.
+    ///
+    /// # Panics
+    ///
+    /// Never: it was checked when the network was made.
     pub fn image(&self) -> Image<'_> {
         Image::parse_frame(self.bytes()).expect("the image was checked when it was read")
     }
@@ -133,7 +137,7 @@ impl Network {
     }
 }
 
-/// AlignedBytes for the activations of one network.
+/// Memory for the activations of one network.
 #[derive(Clone, Debug)]
 pub struct Arena(AlignedBytes);
 
@@ -243,7 +247,9 @@ impl<'a> Session<'a> {
         read: impl Fn(fixie::OutputPort<'_>) -> Vec<T>,
     ) -> Result<Vec<ArrayD<T>>, SessionError> {
         let ports = self.network.outputs.iter().enumerate();
-        ports.map(|(index, port)| Ok(port.from_memory(read(self.engine.output(index)?)))).collect()
+        ports
+            .map(|(index, port)| Ok(port.to_onnx_layout(read(self.engine.output(index)?))))
+            .collect()
     }
 
     /// The bytes of all outputs one after the other, as they lie in the device's memory.

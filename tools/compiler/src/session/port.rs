@@ -75,15 +75,9 @@ impl PortInfo {
     /// # Panics
     ///
     /// If there are not as many as the shape needs, which binding made sure of.
-    pub(super) fn from_memory<T: Clone>(&self, elements: Vec<T>) -> ArrayD<T> {
-        let extents: Vec<_> = self.memory_order.iter().map(|&axis| self.shape[axis]).collect();
-        let mut onnx_order = vec![0; self.shape.len()];
-        for (place, &axis) in self.memory_order.iter().enumerate() {
-            onnx_order[axis] = place;
-        }
-        let stored = ArrayD::from_shape_vec(IxDyn(&extents), elements);
-        let stored = stored.expect("the engine checked the number of elements");
-        stored.permuted_axes(IxDyn(&onnx_order)).as_standard_layout().into_owned()
+    pub(super) fn to_onnx_layout<T: Clone>(&self, elements: Vec<T>) -> ArrayD<T> {
+        from_memory(elements, &self.shape, &self.memory_order)
+            .expect("the engine checked order and number of elements")
     }
 
     /// Whether `len_bytes` bytes of input are as many as there are elements.
@@ -94,6 +88,25 @@ impl PortInfo {
             Err(PortError::Dtype)
         }
     }
+}
+
+/// The array in ONNX layout, of shape `dims`, of elements whose axes lie in memory in `order`;
+/// `None` if `order` is no permutation of the axes or there are not as many elements.
+pub fn from_memory<T: Clone>(
+    elements: Vec<T>,
+    dims: &[usize],
+    order: &[usize],
+) -> Option<ArrayD<T>> {
+    let mut onnx_order = vec![usize::MAX; dims.len()];
+    for (place, &axis) in order.iter().enumerate() {
+        *onnx_order.get_mut(axis)? = place;
+    }
+    if order.len() != dims.len() || onnx_order.contains(&usize::MAX) {
+        return None;
+    }
+    let extents: Vec<_> = order.iter().map(|&axis| dims[axis]).collect();
+    let stored = ArrayD::from_shape_vec(IxDyn(&extents), elements).ok()?;
+    Some(stored.permuted_axes(IxDyn(&onnx_order)).as_standard_layout().into_owned())
 }
 
 #[cfg(test)]
@@ -119,7 +132,17 @@ mod tests {
         let values = ArrayD::from_shape_fn(IxDyn(&[1, 2, 3, 4]), |i| 100 * i[1] + 10 * i[2] + i[3]);
         let memory = nchw.to_memory(&values).unwrap();
         assert_eq!(memory[..5], [0, 100, 1, 101, 2], "channels vary fastest");
-        assert_eq!(nchw.from_memory(memory), values);
+        assert_eq!(nchw.to_onnx_layout(memory), values);
+    }
+
+    #[test]
+    fn an_order_must_be_a_permutation() {
+        let turned = from_memory(vec![0, 1, 2, 3, 4, 5], &[2, 3], &[1, 0]).unwrap();
+        assert_eq!(turned, arr2(&[[0, 2, 4], [1, 3, 5]]).into_dyn());
+        for order in [&[0, 0][..], &[0, 2], &[0], &[0, 1, 1]] {
+            assert_eq!(from_memory(vec![0; 6], &[2, 3], order), None, "{order:?}");
+        }
+        assert_eq!(from_memory(vec![0; 5], &[2, 3], &[0, 1]), None);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub const STAGES: &[Stage] = &[
 ];
 
 /// Packages whose tests run firmware.
-const EMULATED: [&str; 2] = ["fixie-emulator", "fixie-tests"];
+const EMULATED: [&str; 2] = ["fixie-emulator", "fixie-kernels-on-core"];
 
 /// Firmware is linted as it is compiled for one board of each architecture.
 const LINTED: [&str; 2] = ["cortex-m4", "rv32"];
@@ -73,7 +73,7 @@ fn docs() -> Result<Verdict> {
 
 fn host() -> Result<Verdict> {
     let excluded = EMULATED.iter().flat_map(|package| ["--exclude", package]);
-    run(cargo(&["test", "--workspace"]).args(excluded))?;
+    run(cargo(&["test", "--release", "--workspace"]).args(excluded))?;
     Ok(Verdict::Passed)
 }
 
@@ -104,7 +104,7 @@ fn budgets() -> Result<Verdict> {
     let (_, elsewhere) = models::available()?;
     match budgets::compare(false)? {
         0 if elsewhere.is_empty() => Ok(Verdict::Passed),
-        0 => Ok(Verdict::PassedWithout(format!("{} (not in FIXIE_MODELS)", elsewhere.join(", ")))),
+        0 => Ok(Verdict::PassedWithout(format!("{}, which are not here", elsewhere.join(", ")))),
         changes => bail!("{changes} figures differ; see `cargo xtask budgets --help`"),
     }
 }

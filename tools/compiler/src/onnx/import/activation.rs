@@ -3,7 +3,7 @@
 use super::super::error::{Problem, Stop};
 use super::super::node::{self, NodeView};
 use super::elementwise::broadcast;
-use super::importer::Importer;
+use super::importer::{Importer, Value};
 use super::operands::absent;
 use crate::ir::{Op, Unary};
 
@@ -67,15 +67,21 @@ pub(super) fn clip<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Resu
     unary(importer, node, Unary::Clip { min, max })
 }
 
-/// `PRelu`: a constant slope that broadcasts to x.
+/// `PRelu`: a constant slope that broadcasts to x. It stays real, also where the model quantises it.
 pub(super) fn prelu<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
     let x = importer.activation(node, 0)?;
     let shape = importer.shape(x).to_vec();
     if broadcast(&shape, &importer.weights_shape(node, 1)?)? != shape {
         return Err(Problem::invalid("its slope is larger than its input").into());
     }
-    let slope = importer.real_constant(node, 1)?.ok_or_else(|| absent(1))?;
-    let slope = importer.add_constant(node.input(1).unwrap_or_default().into(), slope)?;
+    let slope = match importer.value(node, 1) {
+        Some(&Value::Weights(_)) => {
+            let reals = importer.real_constant(node, 1)?.ok_or_else(|| absent(1))?;
+            let name = importer.derived_name(node.input(1).unwrap_or_default(), "real");
+            importer.add_constant(name, reals)?
+        }
+        _ => importer.real(node, 1)?,
+    };
     importer.emit(node, Op::PRelu, &[x, slope], &shape)?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::super::fold::{self, Folder};
 use super::super::limits::{self, Budget};
 use super::super::model::Model;
 use super::super::node::NodeView;
+use super::super::qoperator;
 use super::super::tensor::{self, Loaded};
 use super::rule;
 use crate::ir::{Graph, TensorId};
@@ -258,6 +259,9 @@ fn unreadable(tensor: &str, kind: &str) -> Problem {
 
 /// What to say about an operator without a rule.
 fn unsupported(node: &NodeView<'_>) -> Problem {
+    if let Some(problem) = qoperator::problem(node) {
+        return problem;
+    }
     let remedy = match node.proto.op_type.as_str() {
         "If" | "Loop" | "Scan" => "export the model without control flow",
         "DynamicQuantizeLinear" | "MatMulInteger" | "ConvInteger" | "DynamicQuantizeMatMul" => {

@@ -74,11 +74,19 @@ pub(super) fn expand<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Re
     .into())
 }
 
-/// `Identity`, `Dropout`: another name for the same tensor.
-pub(super) fn identity<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
-    if node.output(1).is_some_and(|name| importer.is_wanted(name)) {
-        return Err(Problem::new("its mask is used", "export the model in inference mode").into());
+/// `Dropout` as in inference: nothing.
+pub(super) fn dropout<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
+    let masks = node.output(1).is_some_and(|name| importer.is_wanted(name));
+    let training = importer.constant(node, 2)?.and_then(|flag| flag.cast_to_scalar::<bool>().ok());
+    if masks || training == Some(true) {
+        let remedy = "export the model in inference mode";
+        return Err(Problem::new("it drops elements at random", remedy).into());
     }
+    identity(importer, node)
+}
+
+/// `Identity`: another name for the same tensor.
+pub(super) fn identity<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
     let value = importer.value(node, 0).cloned().ok_or_else(|| super::operands::absent(0))?;
     let name = node.output(0).ok_or_else(|| Problem::invalid("its output has no name"))?;
     // An output of the model keeps its name: it cannot be an alias.

@@ -68,6 +68,12 @@ fn single_operators_compute_what_onnx_runtime_computes() {
     assert!(compared >= 16 * (files.len() - REFUSED.len()), "{compared} outputs compared");
 }
 
+#[test]
+fn references_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<crate::onnx::Reference>();
+}
+
 /// Real models: every tensor of the graph that ONNX has a name for. Where values are rounded, a tie
 /// may go the other way: one step of that tensor.
 #[test]

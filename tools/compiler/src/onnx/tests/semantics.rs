@@ -162,6 +162,18 @@ fn outputs_that_only_training_needs() {
 }
 
 #[test]
+fn dropout_in_training_is_refused() {
+    let builder = Builder::new(13)
+        .input("x", &[2])
+        .floats("ratio", &[], &[0.5])
+        .integers("training", DataType::Bool, &[], &[1])
+        .node("Dropout", &["x", "ratio", "training"], &["y"])
+        .output("y");
+    let text = builder.import().unwrap_err().to_string();
+    assert!(text.contains("inference mode"), "{text}");
+}
+
+#[test]
 fn comparisons_with_a_number_are_bounds() {
     let builder = Builder::new(13)
         .input("x", &[4])

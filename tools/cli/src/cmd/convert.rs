@@ -1,0 +1,226 @@
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use fixie_compiler::calibrate::Calibrator;
+use fixie_compiler::compile::{Compiled, Options, Progress as Event, compile};
+use fixie_compiler::data::Dataset;
+use fixie_compiler::onnx::{ImportOptions, Model};
+use fixie_compiler::plan::Optimize;
+use fixie_compiler::quantize::{QuantizeOptions, WeightScale};
+use fixie_compiler::session::Network;
+use fixie_compiler::target::Target;
+use serde::Serialize;
+
+use crate::diagnostics::{Context, Failure};
+use crate::output::{self, OutputFile};
+use crate::progress::Progress;
+use crate::table;
+
+/// Compile an ONNX model into an image.
+///
+/// A float model is quantised with calibration data: some dozens of typical samples, without labels.
+/// A model that is quantised already (QDQ or `QOperator` form) keeps its scales and needs none.
+#[derive(Debug, Args)]
+pub struct Cmd {
+    /// The trained model.
+    #[arg(value_name = "MODEL.onnx")]
+    model: PathBuf,
+    /// Where the image goes.
+    #[arg(short, long, value_name = "MODEL.fixie")]
+    output: PathBuf,
+    /// Calibration samples: a data file as for `eval`.
+    #[arg(long, value_name = "DATA.npz")]
+    calib: Option<PathBuf>,
+    /// The core whose kernels the weights are ordered for; every image runs on every core.
+    #[arg(long, value_parser = target_parser(), default_value = Target::default().name())]
+    target: Target,
+    /// How activation ranges follow from the samples: minmax, percentile, percentile:P or mse.
+    #[arg(long, value_name = "METHOD", default_value_t)]
+    calibrator: Calibrator,
+    /// Short for `--calibrator percentile:P`.
+    #[arg(long, value_name = "P", value_parser = percentile, conflicts_with = "calibrator")]
+    percentile: Option<Calibrator>,
+    /// How weight scales are chosen: maxabs (the largest weight is exact) or mse (least error).
+    #[arg(long, value_name = "METHOD", default_value_t)]
+    weight_scale: WeightScale,
+    /// What the memory plan may spend instructions on: latency (nothing), balanced (a smaller arena
+    /// where it is cheap) or ram (the smallest arena).
+    #[arg(long, value_name = "GOAL", default_value_t)]
+    optimize: Optimize,
+    /// The shape of an input with symbolic dimensions: NAME=1,3,32,32. May be repeated.
+    #[arg(long, value_name = "NAME=SHAPE", value_parser = shape)]
+    shape: Vec<(String, Vec<usize>)>,
+    /// An output that is the next run's input, kept in the arena: OUT=IN. May be repeated.
+    #[arg(long, value_name = "OUT=IN", value_parser = state)]
+    state: Vec<(String, String)>,
+    /// Leave names, scales of layers and provenance out of the image.
+    #[arg(long)]
+    strip: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was made.
+#[derive(Debug, Serialize)]
+struct Summary {
+    output: String,
+    target: Target,
+    image_bytes: usize,
+    arena_bytes: usize,
+    /// The most bytes alive at one moment: no plan for this order of layers needs less.
+    floor_bytes: usize,
+    macs: u64,
+    layers: usize,
+    weight_bytes: usize,
+    source_sha256: String,
+    calibration_sha256: Option<String>,
+}
+
+fn target_parser() -> impl TypedValueParser<Value = Target> {
+    PossibleValuesParser::new(Target::ALL.map(Target::name)).try_map(|name| name.parse::<Target>())
+}
+
+fn percentile(text: &str) -> Result<Calibrator, String> {
+    let calibrator = format!("percentile:{text}").parse::<Calibrator>();
+    calibrator.map_err(|_| "a number above 50, at most 100".to_owned())
+}
+
+/// `NAME=1,3,32,32`; the name may contain `=`.
+fn shape(text: &str) -> Result<(String, Vec<usize>), String> {
+    let wanted = || "as in `input=1,3,32,32`".to_owned();
+    let (name, extents) = text.rsplit_once('=').ok_or_else(wanted)?;
+    let extents = extents.split(',').map(|extent| extent.trim().parse());
+    let extents: Vec<usize> = extents.collect::<Result<_, _>>().map_err(|_| wanted())?;
+    if extents.contains(&0) {
+        return Err("every extent must be at least 1".to_owned());
+    }
+    Ok((name.to_owned(), extents))
+}
+
+/// `OUT=IN`
+fn state(text: &str) -> Result<(String, String), String> {
+    let (output, input) = text.split_once('=').ok_or("as in `output=input`")?;
+    Ok((output.to_owned(), input.to_owned()))
+}
+
+impl Cmd {
+    pub fn run(self) -> Result<(), Failure> {
+        let output = OutputFile::at(&self.output)?;
+        let model = load_model(&self.model, &self.shape, &self.state)?;
+        let calibration = self.calib.as_deref().map(|path| load_data(path, &model)).transpose()?;
+        let options = Options {
+            target: self.target,
+            calibrator: self.percentile.unwrap_or(self.calibrator),
+            quantize: QuantizeOptions { weights: self.weight_scale },
+            optimize: self.optimize,
+            strip: self.strip,
+        };
+        let compiled = compile_with_progress(&model, calibration.as_ref(), &options)
+            .context(|| format!("cannot convert {}", self.model.display()))?;
+        output.write(&compiled.image)?;
+        let summary = Summary::of(&compiled, &self.output)?;
+        if self.json {
+            output::print_json(&summary)
+        } else {
+            output::print(summary.render(calibration.is_some()))
+        }
+    }
+}
+
+fn load_model(
+    path: &Path,
+    shapes: &[(String, Vec<usize>)],
+    states: &[(String, String)],
+) -> Result<Model, Failure> {
+    let options = ImportOptions { shapes: shapes.to_vec(), states: states.to_vec() };
+    Model::load(path, &options).context(|| format!("cannot convert {}", path.display()))
+}
+
+fn load_data(path: &Path, model: &Model) -> Result<Dataset, Failure> {
+    Dataset::load(path, model.inputs())
+        .context(|| format!("cannot calibrate with {}", path.display()))
+}
+
+/// Compiles, with a bar for the calibration.
+pub fn compile_with_progress(
+    model: &Model,
+    calibration: Option<&Dataset>,
+    options: &Options,
+) -> Result<Compiled, fixie_compiler::compile::CompileError> {
+    let progress = Progress::bar("calibrating", calibration.map_or(0, Dataset::len));
+    compile(model, calibration, options, &mut |Event::Calibrated { done, .. }| {
+        progress.reach(done);
+    })
+}
+
+impl Summary {
+    fn of(compiled: &Compiled, output: &Path) -> Result<Self, Failure> {
+        let network = Network::new(&compiled.image).context(|| "cannot read the image back")?;
+        let metadata = &compiled.metadata;
+        Ok(Self {
+            output: output.display().to_string(),
+            target: metadata.target,
+            image_bytes: compiled.image.len(),
+            arena_bytes: network.image().arena_len(),
+            floor_bytes: metadata.floor_bytes,
+            macs: super::inspect::macs(metadata),
+            layers: metadata.layers.len(),
+            weight_bytes: metadata.layers.iter().map(|layer| layer.weight_bytes).sum(),
+            source_sha256: metadata.source_sha256.clone(),
+            calibration_sha256: metadata.calibration_sha256.clone(),
+        })
+    }
+
+    fn render(&self, had_calibration: bool) -> String {
+        let bytes = |n: usize| table::count(n as u64);
+        let mut facts = vec![
+            ("wrote", format!("{} for {}", self.output, self.target)),
+            (
+                "flash",
+                format!(
+                    "{} bytes, {} of them weights",
+                    bytes(self.image_bytes),
+                    bytes(self.weight_bytes)
+                ),
+            ),
+            (
+                "RAM",
+                format!(
+                    "{} bytes arena; the largest moment needs {}",
+                    bytes(self.arena_bytes),
+                    bytes(self.floor_bytes)
+                ),
+            ),
+            ("MACs", format!("{} in {} layers", table::count(self.macs), self.layers)),
+        ];
+        if had_calibration && self.calibration_sha256.is_none() {
+            let note = "the model is quantised already: the calibration data was not needed";
+            facts.push(("note", note.to_owned()));
+        }
+        table::facts(facts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_have_a_name_and_extents() {
+        assert_eq!(shape("x=1,3,8"), Ok(("x".to_owned(), vec![1, 3, 8])));
+        assert_eq!(shape("a=b=1"), Ok(("a=b".to_owned(), vec![1])));
+        for wrong in ["x", "x=", "x=1,,2", "x=1,-1", "x=1,0", "x=a"] {
+            assert!(shape(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn percentiles_are_in_range() {
+        assert_eq!(percentile("99.9"), Ok(Calibrator::Percentile { percentile: 99.9 }));
+        for wrong in ["50", "101", "x", "99:9"] {
+            assert!(percentile(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+use std::path::PathBuf;
+
+use clap::Args;
+use fixie_compiler::metadata::{Layer, Metadata};
+use fixie_compiler::plan::PlanEntry;
+use fixie_compiler::session::{Network, PortInfo};
+use fixie_format::{Opcode, Section};
+use serde::Serialize;
+
+use crate::diagnostics::{Context, Failure};
+use crate::{output, plan_picture, table};
+
+/// Show what an image holds: layers, shapes, scales, bytes, and the memory plan.
+#[derive(Debug, Args)]
+pub struct Cmd {
+    /// The image.
+    #[arg(value_name = "MODEL.fixie")]
+    image: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// All there is to say.
+#[derive(Debug, Serialize)]
+struct Inspection<'a> {
+    file: String,
+    format_version: String,
+    /// Everything of the metadata but the names of the ports; `null` in stripped images.
+    target: Option<String>,
+    compiler: Option<&'a str>,
+    source_sha256: Option<&'a str>,
+    calibration_sha256: Option<&'a str>,
+    image_bytes: usize,
+    data_bytes: usize,
+    metadata_bytes: usize,
+    arena_bytes: usize,
+    floor_bytes: Option<usize>,
+    macs: Option<u64>,
+    kernels: Vec<&'static str>,
+    inputs: &'a [PortInfo],
+    outputs: &'a [PortInfo],
+    states: usize,
+    layers: Option<&'a [Layer]>,
+    plan: Option<&'a [PlanEntry]>,
+}
+
+impl Cmd {
+    pub fn run(self) -> Result<(), Failure> {
+        let network = Network::load(&self.image)
+            .context(|| format!("cannot read the image {}", self.image.display()))?;
+        let inspection = Inspection::of(&network, self.image.display().to_string());
+        if self.json { output::print_json(&inspection) } else { output::print(inspection.render()) }
+    }
+}
+
+impl<'a> Inspection<'a> {
+    fn of(network: &'a Network, file: String) -> Self {
+        let image = network.image();
+        let header = image.header();
+        let kernels = Opcode::ALL.iter().filter(|&&op| image.op_set().contains(op));
+        let metadata = network.metadata();
+        Self {
+            file,
+            format_version: format!("{}.{}", header.major, header.minor),
+            target: metadata.map(|m| m.target.to_string()),
+            compiler: metadata.map(|m| m.compiler.as_str()),
+            source_sha256: metadata.map(|m| m.source_sha256.as_str()),
+            calibration_sha256: metadata.and_then(|m| m.calibration_sha256.as_deref()),
+            image_bytes: image.bytes().len(),
+            data_bytes: image.section(Section::Data).len(),
+            metadata_bytes: image.section(Section::Metadata).len(),
+            arena_bytes: image.arena_len(),
+            floor_bytes: metadata.map(|m| m.floor_bytes),
+            macs: metadata.map(macs),
+            kernels: kernels.map(|op| op.name()).collect(),
+            inputs: network.inputs(),
+            outputs: network.outputs(),
+            states: image.state_count(),
+            layers: metadata.map(|m| m.layers.as_slice()),
+            plan: metadata.map(|m| m.plan.as_slice()),
+        }
+    }
+
+    fn render(&self) -> String {
+        let mut text = self.facts();
+        text.push('\n');
+        text.push_str(&ports(self.inputs, self.outputs));
+        text.push_str("\n\n");
+        match (self.layers, self.plan) {
+            (Some(layers), Some(plan)) => {
+                text.push_str(&layer_table(layers));
+                text.push_str("\n\n");
+                text.push_str(&plan_picture::draw(plan, layers.len(), self.arena_bytes));
+            }
+            _ => text.push_str("The image was stripped: it does not name its layers."),
+        }
+        text.push('\n');
+        text
+    }
+
+    fn facts(&self) -> String {
+        let bytes = |n: usize| table::count(n as u64);
+        let mut facts = vec![("image", self.file.clone()), ("format", self.format_version.clone())];
+        facts.extend(self.target.clone().map(|target| ("target", target)));
+        facts.extend(self.compiler.map(|version| ("compiler", version.to_owned())));
+        facts.extend(self.source_sha256.map(|hash| ("source", format!("sha256 {hash}"))));
+        facts.extend(self.calibration_sha256.map(|hash| ("calibration", format!("sha256 {hash}"))));
+        facts.push((
+            "flash",
+            format!(
+                "{} bytes, of which {} weights and tables, {} metadata (`--strip` leaves it out)",
+                bytes(self.image_bytes),
+                bytes(self.data_bytes),
+                bytes(self.metadata_bytes)
+            ),
+        ));
+        let floor = self.floor_bytes.map_or_else(String::new, |floor| {
+            format!(", at least {} for this order of layers", bytes(floor))
+        });
+        facts.push(("arena", format!("{} bytes{floor}", bytes(self.arena_bytes))));
+        facts.extend(self.macs.map(|macs| ("MACs", table::count(macs))));
+        facts.push(("kernels", self.kernels.join(" ")));
+        if self.states > 0 {
+            facts.push(("states", self.states.to_string()));
+        }
+        table::facts(facts)
+    }
+}
+
+/// Multiply-accumulates of one inference.
+pub fn macs(metadata: &Metadata) -> u64 {
+    metadata.layers.iter().map(|layer| layer.macs).sum()
+}
+
+fn ports(inputs: &[PortInfo], outputs: &[PortInfo]) -> String {
+    let row = |kind: &str, port: &PortInfo| {
+        let order = port.memory_order.iter().map(|&axis| port.shape[axis]).collect::<Vec<_>>();
+        [
+            kind.to_owned(),
+            table::name(&port.name),
+            table::shape(&port.shape),
+            table::shape(&order),
+            format!("int{}", port.bits),
+            port.scale.to_string(),
+            port.zero_point.to_string(),
+        ]
+    };
+    let inputs = inputs.iter().map(|port| row("input", port));
+    let outputs = outputs.iter().map(|port| row("output", port));
+    table::table(
+        ["", "name", "shape", "in memory", "type", "#scale", "#zero"],
+        inputs.chain(outputs).collect(),
+    )
+}
+
+fn layer_table(layers: &[Layer]) -> String {
+    let rows = layers.iter().enumerate().map(|(index, layer)| {
+        [
+            index.to_string(),
+            table::name(&layer.name),
+            layer.op.clone(),
+            layer.kernel.clone(),
+            table::shape(&layer.output.shape),
+            layer.output.scale.to_string(),
+            layer.output.zero_point.to_string(),
+            table::count(layer.macs),
+            table::count(layer.weight_bytes as u64),
+        ]
+    });
+    table::table(
+        ["#", "layer", "operator", "kernel", "output", "#scale", "#zero", "#MACs", "#bytes"],
+        rows.collect(),
+    )
+}

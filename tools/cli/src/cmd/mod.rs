@@ -1,0 +1,10 @@
+//! One file per verb: what can be typed, and what is then done.
+
+pub mod bench;
+pub mod completions;
+pub mod convert;
+pub mod demo;
+pub mod eval;
+pub mod inspect;
+pub mod man;
+pub mod run;

@@ -1,0 +1,195 @@
+//! In which order the rows of all operators are computed.
+//!
+//! A *group* is a run of consecutive operators that are executed depth first: just the rows that
+//! the last one needs next are computed, so that of the tensors between them only a ring of rows
+//! exists at a time. Nothing is computed twice.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::rows::needed;
+use crate::lower::program::{BufferId, Program, ProgramOp};
+
+/// Consecutive operators that are interleaved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The operators.
+    pub ops: Range<usize>,
+    /// Rows of the last operator's output per round.
+    pub rows: usize,
+}
+
+/// Some rows of an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Index of the operator.
+    pub op: usize,
+    /// Its output rows.
+    pub rows: Range<usize>,
+}
+
+/// The order of execution.
+#[derive(Clone, Debug, Default)]
+pub struct Schedule {
+    /// Steps in order.
+    pub steps: Vec<Step>,
+    /// Rows that the rings hold.
+    pub rings: HashMap<BufferId, usize>,
+}
+
+/// Schedules a program; operators outside the groups run whole.
+///
+/// Groups are in order, disjoint and [`is_group`].
+pub fn schedule(program: &Program, groups: &[Group]) -> Schedule {
+    let mut schedule = Schedule::default();
+    let mut groups = groups.iter().peekable();
+    let mut next = 0;
+    while next < program.ops.len() {
+        if let Some(group) = groups.next_if(|group| group.ops.start == next) {
+            next = group.ops.end;
+            interleave(program, group, &mut schedule);
+        } else {
+            let rows = 0..usize::from(program.ops[next].rows);
+            schedule.steps.push(Step { op: next, rows });
+            next += 1;
+        }
+    }
+    schedule
+}
+
+/// Whether operators can be interleaved: each of them works row by row, and only the last one's
+/// output is used elsewhere.
+pub fn is_group(program: &Program, ops: &Range<usize>) -> bool {
+    let inside = &program.ops[ops.clone()];
+    let Some((_, before_last)) = inside.split_last() else { return false };
+    let kept = |op: &ProgramOp| {
+        let ports = program.inputs.iter().chain(&program.outputs).map(|port| port.tensor);
+        let states = program.states.iter().map(|state| state.buffer.0);
+        ports.chain(states).any(|tensor| tensor == op.writes.0)
+    };
+    inside.len() > 1
+        && before_last.iter().all(|op| {
+            let uses = |(_, other): &(usize, &ProgramOp)| other.reads.contains(&op.writes);
+            let users: Vec<usize> =
+                program.ops.iter().enumerate().filter(uses).map(|(index, _)| index).collect();
+            let writers = program.ops.iter().filter(|other| other.writes == op.writes).count();
+            op.rows > 1
+                && writers == 1
+                && !kept(op)
+                && !users.is_empty()
+                && users.iter().all(|&user| {
+                    ops.contains(&user) && needed(&program.ops[user], op.writes, &(0..1)).is_some()
+                })
+        })
+}
+
+/// Emits the steps of a group and the rings between its operators.
+fn interleave(program: &Program, group: &Group, schedule: &mut Schedule) {
+    let start = schedule.steps.len();
+    let mut round = Round { program, ops: &group.ops, done: HashMap::new(), steps: Vec::new() };
+    let last = group.ops.end - 1;
+    let total = usize::from(program.ops[last].rows);
+    for end in (0..total).step_by(group.rows.max(1)).map(|y| (y + group.rows.max(1)).min(total)) {
+        round.compute(last, end);
+    }
+    schedule.steps.append(&mut round.steps);
+    let steps = &schedule.steps[start..];
+    for op in group.ops.start..last {
+        let buffer = program.ops[op].writes;
+        schedule.rings.insert(buffer, ring_rows(program, steps, op));
+    }
+}
+
+/// The state of interleaving one group.
+struct Round<'p> {
+    program: &'p Program,
+    ops: &'p Range<usize>,
+    /// How many rows of each operator are computed.
+    done: HashMap<usize, usize>,
+    steps: Vec<Step>,
+}
+
+impl Round<'_> {
+    /// Computes rows of an operator up to `end`, after what they need.
+    fn compute(&mut self, op: usize, end: usize) {
+        let first = self.done.get(&op).copied().unwrap_or(0);
+        if first >= end {
+            return;
+        }
+        let rows = first..end;
+        for producer in self.ops.start..op {
+            let written = self.program.ops[producer].writes;
+            if let Some(needed) = needed(&self.program.ops[op], written, &rows) {
+                self.compute(producer, needed.end);
+            }
+        }
+        self.done.insert(op, end);
+        self.steps.push(Step { op, rows });
+    }
+}
+
+/// The most rows of an operator's output that are needed at one time.
+fn ring_rows(program: &Program, steps: &[Step], producer: usize) -> usize {
+    let buffer = program.ops[producer].writes;
+    let mut most = 1;
+    let mut computed = 0;
+    for (at, step) in steps.iter().enumerate() {
+        if step.op == producer {
+            computed = step.rows.end;
+            let later = steps[at..].iter();
+            let first = later.filter_map(|s| needed(&program.ops[s.op], buffer, &s.rows));
+            let oldest = first.map(|rows| rows.start).min().unwrap_or(computed);
+            most = most.max(computed - oldest.min(step.rows.start));
+        }
+    }
+    most.min(computed.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::testing::{conv_chain, residual};
+
+    #[test]
+    fn a_chain_needs_one_window_of_rows() {
+        let program = conv_chain(8, 3);
+        assert!(is_group(&program, &(0..3)));
+        let schedule = schedule(&program, &[Group { ops: 0..3, rows: 1 }]);
+        let rings: Vec<usize> = (0..2).map(|op| schedule.rings[&program.ops[op].writes]).collect();
+        assert_eq!(rings, [3, 3]);
+        for op in 0..3 {
+            let mut next = 0;
+            for step in schedule.steps.iter().filter(|step| step.op == op) {
+                assert_eq!(step.rows.start, next, "rows of operator {op} come in order");
+                next = step.rows.end;
+            }
+            assert_eq!(next, 8, "operator {op} is complete");
+        }
+    }
+
+    #[test]
+    fn every_row_is_there_when_it_is_needed() {
+        let program = residual(9);
+        let group = Group { ops: 0..program.ops.len(), rows: 2 };
+        assert!(is_group(&program, &group.ops));
+        let schedule = schedule(&program, &[group]);
+        let mut computed: HashMap<BufferId, usize> = HashMap::new();
+        for step in &schedule.steps {
+            let op = &program.ops[step.op];
+            for read in &op.reads {
+                let Some(&ring) = schedule.rings.get(read) else { continue };
+                let needed = needed(op, *read, &step.rows).unwrap();
+                let there = computed[read].saturating_sub(ring)..computed[read];
+                assert!(there.start <= needed.start && needed.end <= there.end, "{step:?}");
+            }
+            computed.insert(op.writes, step.rows.end);
+        }
+    }
+
+    #[test]
+    fn what_is_used_elsewhere_is_no_ring() {
+        let program = residual(9);
+        assert!(!is_group(&program, &(0..2)), "the first output is also read by the addition");
+        assert!(!is_group(&program, &(0..1)));
+    }
+}
