@@ -17,6 +17,9 @@ use ndarray_npy::{NpzWriter, WriteNpyExt};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
+/// An archive in memory.
+type Archive = NpzWriter<Cursor<Vec<u8>>>;
+
 /// How the seeds are made again, when the format or the operators change.
 const BLESS: &str = "cargo test -p fixie-tests --test fuzz -- --ignored write_seeds";
 
@@ -186,7 +189,7 @@ fn data_files() -> [(String, Vec<u8>); 4] {
     let x = arr2(&[[1i16, 2], [3, 4]]);
     let mut alone = Vec::new();
     x.mapv(f32::from).write_npy(&mut alone).unwrap();
-    let archive = |compressed: bool, fill: &dyn Fn(&mut NpzWriter<Cursor<Vec<u8>>>)| {
+    let archive = |compressed: bool, fill: &dyn Fn(&mut Archive)| {
         let buffer = Cursor::new(Vec::new());
         let mut archive =
             if compressed { NpzWriter::new_compressed(buffer) } else { NpzWriter::new(buffer) };

@@ -22,7 +22,7 @@ use ndarray_npy::NpzReader;
 /// Samples that are looked at layer by layer.
 const TRACED: usize = 2;
 /// What a conversion may take on two cores.
-const CONVERSION: Duration = Duration::from_secs(60);
+const CONVERSION: Duration = Duration::from_mins(1);
 /// Share of outputs that must be within one unit of TensorFlow Lite's.
 const WITHIN_ONE_UNIT: f64 = 0.99;
 /// Models that fall short of that goal, and what they reach today: a logit that TFLite's second

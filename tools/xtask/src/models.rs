@@ -61,9 +61,7 @@ impl Model {
         if let Some(calib) = &self.calib {
             command.arg("--calib").arg(self.path(calib)?);
         }
-        // The micro:bit's core executes what is packed for its successor.
-        let target = if board.name == "cortex-m0" { "cortex-m0plus" } else { board.name };
-        command.args(["--target", target, "--output"]).arg(&image);
+        command.args(["--target", board.name, "--output"]).arg(&image);
         output(&mut command)?;
         Ok(image)
     }

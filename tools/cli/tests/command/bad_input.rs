@@ -1,11 +1,9 @@
 //! What the command says about input that it cannot use: what is wrong, where, and what to do; an
 //! exit code of 1; and no file left behind.
 
-mod common;
-
 use std::fs;
 
-use common::{Workbench, digits};
+use crate::common::{Workbench, digits};
 use fixie_tests::damage;
 use fixie_tests::shipped;
 use ndarray::ArrayD;
@@ -142,7 +140,7 @@ fn a_reference_that_is_another_model() {
     let bench = Workbench::new();
     bench.convert_digits();
     let (data, other) = (digits("eval.npz"), shipped("perceptron/perceptron.onnx"));
-    let other = common::argument(&other);
+    let other = crate::common::argument(&other);
     let arguments = ["eval", "digits.fixie", "--data", &data, "--reference", &other];
     bench.fails(arguments, &["perceptron.onnx"]);
 }

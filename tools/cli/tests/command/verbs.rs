@@ -1,14 +1,12 @@
 //! Each verb on sound input.
 
-mod common;
-
 use std::fs;
 use std::io::Read;
 use std::process::Stdio;
 
-use common::{Workbench, argument, digits};
+use crate::common::{Workbench, argument, digits};
 use fixie_tests::shipped;
-use ndarray::{Array2, ArrayD, Axis};
+use ndarray::{Array2, ArrayD};
 use ndarray_npy::{NpzReader, read_npy, write_npy};
 use serde_json::Value;
 

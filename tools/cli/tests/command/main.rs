@@ -1,0 +1,5 @@
+//! The `fixie` command as a user meets it.
+
+mod bad_input;
+mod common;
+mod verbs;
