@@ -115,18 +115,20 @@ impl Patches<'_> {
     /// long as a kernel row, or longer.
     pub fn locate(&self, pixel: usize, stage: &mut [i8]) -> Option<Location> {
         let (y, x) = self.position(pixel)?;
-        let contiguous = self.window.kernel_w == 1
-            || (self.window.dilation_w == 1 && self.channels == usize::from(self.window.in_c));
-        let inside = if contiguous { Some(self.columns_inside(x)?) } else { None };
+        let inside = if self.is_contiguous() { Some(self.columns_inside(x)?) } else { None };
         if let Some(inside) = &inside
             && !inside.whole
         {
             let row_taps = usize::from(self.window.kernel_w).checked_mul(self.channels)?;
-            let end = inside.skipped.checked_add(inside.len)?;
-            stage.get_mut(..inside.skipped)?.fill(self.pad_value);
-            stage.get_mut(end..row_taps)?.fill(self.pad_value);
+            self.pad_beside(inside, stage.get_mut(..row_taps)?)?;
         }
         Some(Location { y, x, top: self.top(y), inside })
+    }
+
+    /// Whether what a kernel row sees inside the input is one run of bytes.
+    fn is_contiguous(&self) -> bool {
+        self.window.kernel_w == 1
+            || (self.window.dilation_w == 1 && self.channels == usize::from(self.window.in_c))
     }
 
     /// The columns of the input that output column `x` sees, if a kernel row is one run of bytes.
@@ -142,6 +144,24 @@ impl Patches<'_> {
             skipped: (skipped as usize).checked_mul(self.channels)?,
             len: (end.wrapping_sub(skipped) as usize).checked_mul(self.channels)?,
         })
+    }
+
+    /// Writes the padding beside the part of a kernel row that lies inside the input.
+    fn pad_beside(&self, inside: &Inside, run: &mut [i8]) -> Option<()> {
+        let end = inside.skipped.checked_add(inside.len)?;
+        run.get_mut(..inside.skipped)?.fill(self.pad_value);
+        run.get_mut(end..)?.fill(self.pad_value);
+        Some(())
+    }
+
+    /// Copies the part of a kernel row that lies inside the input, in input row `row`.
+    fn copy_inside(&self, row: usize, inside: &Inside, run: &mut [i8]) -> Option<()> {
+        if inside.len == 0 {
+            return Some(());
+        }
+        let end = inside.skipped.checked_add(inside.len)?;
+        let part = run.get_mut(inside.skipped..end)?;
+        self.bytes(row, inside.start, inside.len)?.copy_to(part)
     }
 
     /// Kernel row `i` of the output pixel at `location`, `[kernel_w][channels]`, and what follows
@@ -160,21 +180,18 @@ impl Patches<'_> {
         if !(0..i32::from(self.window.in_h)).contains(&row) {
             return Some(Src::from(pad));
         }
+        let row = row as usize;
         let Some(inside) = &location.inside else {
             let row_taps = usize::from(self.window.kernel_w).checked_mul(self.channels)?;
             self.copy_row(location.y, location.x, i, stage.get_mut(..row_taps)?)?;
             return Some(Src::from(&*stage));
         };
         if inside.whole
-            && let Some(run) = self.bytes(row as usize, inside.start, run_len)
+            && let Some(run) = self.bytes(row, inside.start, run_len)
         {
             return Some(run);
         }
-        if inside.len != 0 {
-            let end = inside.skipped.checked_add(inside.len)?;
-            let part = stage.get_mut(inside.skipped..end)?;
-            self.bytes(row as usize, inside.start, inside.len)?.copy_to(part)?;
-        }
+        self.copy_inside(row, inside, stage)?;
         Some(Src::from(&*stage))
     }
 
@@ -196,29 +213,16 @@ impl Patches<'_> {
             run.fill(self.pad_value);
             return Some(());
         }
-        let row = self.input.row(row as usize)?;
-        let in_c = usize::from(self.window.in_c);
-        let (first, width) = (self.left(x), i32::from(self.window.in_w));
-        if self.window.dilation_w == 1 && self.channels == in_c {
-            // The columns inside the input are one run of bytes.
-            let columns = i32::from(self.window.kernel_w);
-            let skipped = first.wrapping_neg().clamp(0, columns);
-            let end = width.wrapping_sub(first).clamp(skipped, columns);
-            let (before, rest) = run.split_at_mut_checked((skipped as usize).checked_mul(in_c)?)?;
-            let count = end.wrapping_sub(skipped) as usize;
-            let (inside, behind) = rest.split_at_mut_checked(count.checked_mul(in_c)?)?;
-            before.fill(self.pad_value);
-            behind.fill(self.pad_value);
-            if inside.is_empty() {
-                return Some(());
-            }
-            let start = (first.wrapping_add(skipped) as usize).checked_mul(in_c)?;
-            return row.slice(start, inside.len())?.copy_to(inside);
+        if self.is_contiguous() {
+            let inside = self.columns_inside(x)?;
+            self.pad_beside(&inside, run)?;
+            return self.copy_inside(row as usize, &inside, run);
         }
-        let mut column = first;
+        let row = self.input.row(row as usize)?;
+        let mut column = self.left(x);
         for pixel in run.chunks_exact_mut(self.channels.max(1)) {
-            if (0..width).contains(&column) {
-                let at = (column as usize).checked_mul(in_c)?;
+            if (0..i32::from(self.window.in_w)).contains(&column) {
+                let at = (column as usize).checked_mul(self.window.in_c.into())?;
                 let at = at.checked_add(self.channel)?;
                 row.slice(at, pixel.len())?.copy_to(pixel)?;
             } else {
