@@ -20,8 +20,8 @@ use crate::ops::patch::{Patches, Shape};
 use crate::requantize::Requantizer;
 use crate::rule::{Rule, check_data, check_that};
 
-/// Channels whose sums are kept at a time.
-const BLOCK: usize = 8;
+/// Channels whose sums are kept at a time: enough that finding a tap costs little per channel.
+const BLOCK: usize = 32;
 
 /// [`Opcode::Depthwise`](fixie_format::Opcode::Depthwise).
 pub struct Depthwise;
@@ -88,28 +88,27 @@ impl Kernel<'_> {
     /// All channels of the output pixel at `(y, x)`.
     fn pixel(&self, y: usize, x: usize, out: Dst<'_>) -> Option<()> {
         let mut first = 0;
-        let (blocks, rest) = out.cells().as_chunks::<BLOCK>();
-        for _ in blocks {
-            self.channels::<BLOCK>(y, x, first, out)?;
-            first = first.checked_add(BLOCK)?;
-        }
-        for _ in rest {
-            self.channels::<1>(y, x, first, out)?;
-            first = first.checked_add(1)?;
+        let mut sums = [0; BLOCK];
+        while first < out.len() {
+            let len = BLOCK.min(out.len().wrapping_sub(first));
+            let channels = first..first.wrapping_add(len);
+            let sums = sums.get_mut(..len)?;
+            sums.copy_from_slice(self.bias.get(channels.clone())?);
+            self.add_taps(y, x, first, sums)?;
+            let multipliers = self.multipliers.get(channels)?;
+            let out = out.slice(first, len)?;
+            for ((cell, &sum), &multiplier) in out.cells().iter().zip(&*sums).zip(multipliers) {
+                cell.set(self.requantizer.apply(sum, multiplier));
+            }
+            first = first.wrapping_add(len);
         }
         Some(())
     }
 
-    /// `N` channels from `first` on of the output pixel at `(y, x)`.
-    fn channels<const N: usize>(
-        &self,
-        y: usize,
-        x: usize,
-        first: usize,
-        out: Dst<'_>,
-    ) -> Option<()> {
+    /// Adds what all taps contribute to the channels from `first` on of the output pixel at
+    /// `(y, x)`.
+    fn add_taps(&self, y: usize, x: usize, first: usize, sums: &mut [i32]) -> Option<()> {
         let window = &self.patches.window;
-        let mut sums: [i32; N] = *self.bias.get(first..)?.first_chunk()?;
         let mut weights = self.weights.get(first..)?;
         let mut row = self.patches.top(y);
         for _ in 0..window.kernel_h {
@@ -118,40 +117,55 @@ impl Kernel<'_> {
             let mut column = self.patches.left(x);
             for _ in 0..window.kernel_w {
                 let inside = (0..i32::from(window.in_w)).contains(&column);
-                let seen = match pixels {
-                    Some(pixels) if inside => self.seen(pixels, column as usize, first)?,
-                    _ => [self.patches.pad_value; N],
+                let pixel = match pixels {
+                    Some(pixels) if inside => {
+                        let channels = self.patches.channels;
+                        Some(pixels.slice((column as usize).checked_mul(channels)?, channels)?)
+                    }
+                    _ => None,
                 };
-                let (tap, _) = weights.split_first_chunk::<N>()?;
-                for ((sum, &weight), seen) in sums.iter_mut().zip(tap).zip(seen) {
-                    *sum = i32::from(weight).wrapping_mul(seen.into()).wrapping_add(*sum);
-                }
+                self.add_tap(pixel, weights, first, sums)?;
                 weights = weights.get(self.bias.len()..).unwrap_or_default();
                 column = column.wrapping_add(window.dilation_w.into());
             }
             row = row.wrapping_add(window.dilation_h.into());
         }
-        let multipliers: &[i32; N] = self.multipliers.get(first..)?.first_chunk()?;
-        let out = out.slice(first, N)?;
-        for ((cell, sum), &multiplier) in out.cells().iter().zip(sums).zip(multipliers) {
-            cell.set(self.requantizer.apply(sum, multiplier));
-        }
         Some(())
     }
 
-    /// What output channels `first` to `first + N` see of the pixel at `column` of a row.
+    /// Adds what one tap that sees `pixel`, or padding, contributes to the channels from `first`
+    /// on.
     #[inline(always)]
-    fn seen<const N: usize>(&self, row: Src<'_>, column: usize, first: usize) -> Option<[i8; N]> {
-        let pixel = column.checked_mul(self.patches.channels)?;
-        if self.multiplier == 1 {
-            return row.chunk(pixel.checked_add(first)?);
+    fn add_tap(
+        &self,
+        pixel: Option<Src<'_>>,
+        weights: &[i8],
+        first: usize,
+        sums: &mut [i32],
+    ) -> Option<()> {
+        let len = sums.len();
+        let taps = sums.iter_mut().zip(weights);
+        let add = |sum: &mut i32, weight: i8, value: i8| {
+            *sum = i32::from(weight).wrapping_mul(value.into()).wrapping_add(*sum);
+        };
+        match pixel {
+            Some(pixel) if self.multiplier == 1 => {
+                for ((sum, &weight), value) in taps.zip(pixel.slice(first, len)?.iter()) {
+                    add(sum, weight, value);
+                }
+            }
+            Some(pixel) => {
+                for ((sum, &weight), n) in taps.zip(first..) {
+                    add(sum, weight, pixel.get(n.checked_div(self.multiplier)?)?);
+                }
+            }
+            None => {
+                for (sum, &weight) in taps {
+                    add(sum, weight, self.patches.pad_value);
+                }
+            }
         }
-        let mut seen = [0; N];
-        for (n, seen) in (first..).zip(&mut seen) {
-            let channel = n.checked_div(self.multiplier)?;
-            *seen = row.get(pixel.checked_add(channel)?)?;
-        }
-        Some(seen)
+        Some(())
     }
 }
 
