@@ -161,7 +161,8 @@ fn product(extents: impl IntoIterator<Item = usize>) -> usize {
 fn range(inputs: &Inputs) -> usize {
     let scalar = |index: usize| {
         let value = inputs.get(index)?.as_ref()?;
-        value.cast_to_scalar::<f64>().ok()
+        // tract reads the first element without looking whether there is one.
+        if value.len() == 1 { value.cast_to_scalar::<f64>().ok() } else { None }
     };
     let [Some(start), Some(limit), Some(delta)] = [scalar(0), scalar(1), scalar(2)] else {
         return usize::MAX;
@@ -238,6 +239,8 @@ mod tests {
         assert!(fold(&node("ConstantOfShape", 1), &[shape]).is_err());
         let [start, limit, delta] = [tensor0(0f32), tensor0(1e30f32), tensor0(1e-30f32)];
         assert!(fold(&node("Range", 3), &[start, limit, delta]).is_err());
+        let nothing = Tensor::zero::<f32>(&[0]).unwrap();
+        assert!(fold(&node("Range", 3), &[tensor0(0f32), nothing, tensor0(1f32)]).is_err());
         let axes = tensor1(&(0..1000i64).collect::<Vec<_>>());
         assert!(fold(&node("Unsqueeze", 2), &[tensor0(0f32), axes]).is_err());
         let deep = tensor1(&[1 << 20; 10]);

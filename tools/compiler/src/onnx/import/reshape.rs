@@ -77,8 +77,8 @@ pub(super) fn expand<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Re
 /// `Dropout` as in inference: nothing.
 pub(super) fn dropout<'m>(importer: &mut Importer<'m>, node: &NodeView<'m>) -> Result<(), Stop> {
     let masks = node.output(1).is_some_and(|name| importer.is_wanted(name));
-    let training = importer.constant(node, 2)?.and_then(|flag| flag.cast_to_scalar::<bool>().ok());
-    if masks || training == Some(true) {
+    let training = importer.real_scalar(node, 2)?.is_some_and(|flag| flag != 0.0);
+    if masks || training {
         let remedy = "export the model in inference mode";
         return Err(Problem::new("it drops elements at random", remedy).into());
     }
