@@ -97,9 +97,9 @@ impl Reference {
     /// Scales of the integer tensors: only the compiler's graph knows them all. A model that it
     /// cannot take on is executed nevertheless, if its inputs and outputs are real.
     fn read_quants(&self, model: &Model) -> Result<HashMap<String, Quant>, ImportError> {
-        let model_of = self.plan.model();
-        let ports = model_of.inputs.iter().chain(&model_of.outputs);
-        let types = ports.filter_map(|&outlet| model_of.outlet_fact(outlet).ok());
+        let executed = self.plan.model();
+        let ports = executed.inputs.iter().chain(&executed.outputs);
+        let types = ports.filter_map(|&outlet| executed.outlet_fact(outlet).ok());
         let integers = types.map(|fact| fact.datum_type).any(is_byte);
         let graph = match model.graph() {
             Ok(graph) => graph,
@@ -117,8 +117,12 @@ impl Reference {
     /// If the inputs do not fit the model, or tract fails on them.
     pub fn run(&self, inputs: &[ArrayD<f32>]) -> Result<Vec<ArrayD<f32>>, ReferenceError> {
         let values = self.execute(&self.plan, inputs)?;
-        let names = self.outputs.iter();
-        Ok(names.zip(values).filter_map(|(name, value)| self.real(name, &value)).collect())
+        let real = |(name, value): (&String, TValue)| {
+            self.real(name, &value).ok_or_else(|| ReferenceError::Execution {
+                reason: format!("output `{name}` holds integers without a scale"),
+            })
+        };
+        self.outputs.iter().zip(values).map(real).collect()
     }
 
     /// The values of the inputs and of every tensor that a node computes, by ONNX name.
