@@ -53,7 +53,7 @@ impl<'a> Memory<'a> {
 
     /// All tensors, for an operator that needs no scratch.
     pub fn tensors(&mut self) -> Tensors<'_> {
-        Tensors { image: self.image, low: cells(self.arena), high: &[], high_start: usize::MAX }
+        Tensors { image: &self.image, low: cells(self.arena), high: &[], high_start: usize::MAX }
     }
 
     /// The scratch memory of an operator, exclusively, and all tensors that do not touch it.
@@ -66,7 +66,8 @@ impl<'a> Memory<'a> {
         let (low, rest) = self.arena.split_at_mut_checked(start)?;
         let (scratch, high) = rest.split_at_mut_checked(len)?;
         let high_start = start + len;
-        let tensors = Tensors { image: self.image, low: cells(low), high: cells(high), high_start };
+        let tensors =
+            Tensors { image: &self.image, low: cells(low), high: cells(high), high_start };
         Some((scratch, tensors))
     }
 }
@@ -83,7 +84,7 @@ fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
 /// kernels small.
 #[derive(Clone, Copy)]
 pub struct Tensors<'a> {
-    image: Image<'a>,
+    image: &'a Image<'a>,
     /// The arena below the scratch memory (or all of it).
     low: &'a [Cell<u8>],
     /// The arena above the scratch memory.

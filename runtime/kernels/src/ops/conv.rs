@@ -50,6 +50,8 @@ impl<I: Isa> Operator for Conv<I> {
         check_data::<i32>(image, params.multipliers, Some(out_c))
     }
 
+    // Not inlined, so that the stack holds the frame of one operator only.
+    #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let shape = Shape::new(params)?;
         let rings = Rings::new(params, memory.image())?;
@@ -58,9 +60,9 @@ impl<I: Isa> Operator for Conv<I> {
         let (first, second) =
             scratch.get_mut(..shape.taps.checked_mul(BLOCK)?)?.split_at_mut_checked(shape.taps)?;
         for group in 0..usize::from(params.groups) {
-            let patches = patches(params, group, &shape, tensors, rings)?;
-            let channels = Channels::new(params, group, &shape, tensors)?;
-            for_each_span(params, &rows, rings, tensors, |span| {
+            let patches = patches(params, group, &shape, &tensors, rings)?;
+            let channels = Channels::new(params, group, &shape, &tensors)?;
+            for_each_span(params, &rows, rings, &tensors, |span| {
                 let out_c = usize::from(params.window.out_c);
                 let mut pixels = 0..span.len;
                 while let Some(pixel) = pixels.next() {
@@ -123,7 +125,7 @@ pub fn patches<'a>(
     params: &op::Conv,
     group: usize,
     shape: &Shape,
-    tensors: Tensors<'a>,
+    tensors: &Tensors<'a>,
     rings: Rings,
 ) -> Option<Patches<'a>> {
     let window = params.window;
@@ -154,7 +156,7 @@ pub fn for_each_span<'a>(
     params: &op::Conv,
     rows: &Range<usize>,
     rings: Rings,
-    tensors: Tensors<'a>,
+    tensors: &Tensors<'a>,
     mut run: impl FnMut(Span<'a>) -> Option<()>,
 ) -> Option<()> {
     let width = usize::from(params.window.out_w);
@@ -188,7 +190,7 @@ struct Channels<'a> {
 }
 
 impl<'a> Channels<'a> {
-    fn new(params: &op::Conv, group: usize, shape: &Shape, tensors: Tensors<'a>) -> Option<Self> {
+    fn new(params: &op::Conv, group: usize, shape: &Shape, tensors: &Tensors<'a>) -> Option<Self> {
         let out_c = usize::from(params.window.out_c);
         let first = group.checked_mul(shape.group_out)?;
         let end = first.checked_add(shape.group_out)?;

@@ -138,6 +138,8 @@ impl<I: Isa> Operator for ConvPaired<I> {
         check_data::<u32>(image, params.weights, weights_words(params))
     }
 
+    // Not inlined, so that the stack holds the frame of one operator only.
+    #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let shape = Shape::new(params)?;
         let plan = Plan::new(params, &shape)?;
@@ -156,18 +158,18 @@ impl<I: Isa> Operator for ConvPaired<I> {
                 params,
                 plan,
                 shape,
-                patches: patches(params, group, &shape, tensors, rings)?,
-                pairs: group_pairs(params, group, (&shape, &plan), tensors)?,
+                patches: patches(params, group, &shape, &tensors, rings)?,
+                pairs: group_pairs(params, group, (&shape, &plan), &tensors)?,
                 first_channel: group.checked_mul(shape.group_out)?,
                 patch: &mut *patch,
                 stage: &mut *stage,
                 isa: PhantomData,
             };
-            for_each_span(params, &rows, rings, tensors, |span| kernel.span(&span))?;
+            for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
         }
         let bounds = (params.act_min, params.act_max);
         if bounds != (i8::MIN, i8::MAX) {
-            for_each_span(params, &rows, rings, tensors, |span| {
+            for_each_span(params, &rows, rings, &tensors, |span| {
                 I::clamp(span.out, bounds);
                 Some(())
             })?;
@@ -181,7 +183,7 @@ fn group_pairs<'a>(
     params: &op::Conv,
     group: usize,
     (shape, plan): (&Shape, &Plan),
-    tensors: Tensors<'a>,
+    tensors: &Tensors<'a>,
 ) -> Option<Pairs<'a>> {
     let words = plan.group_words(shape)?;
     let start = group.checked_mul(words)?;

@@ -38,6 +38,8 @@ impl Operator for Depthwise {
         check_data::<i32>(image, params.multipliers, Some(out_c))
     }
 
+    // Not inlined, so that the stack holds the frame of one operator only.
+    #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let shape = Shape::new(params)?;
         let rings = Rings::new(params, memory.image())?;
@@ -48,7 +50,7 @@ impl Operator for Depthwise {
         let kernel = Kernel {
             patches: Patches {
                 channels: params.window.in_c.into(),
-                ..patches(params, 0, &shape, tensors, rings)?
+                ..patches(params, 0, &shape, &tensors, rings)?
             },
             // As many output channels as a group has see the same input channel.
             multiplier: shape.group_out,

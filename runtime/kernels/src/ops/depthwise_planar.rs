@@ -134,6 +134,8 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         check_data::<u32>(image, params.weights, weights_words(params))
     }
 
+    // Not inlined, so that the stack holds the frame of one operator only.
+    #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         takes(params).then_some(())?;
         let plan = Plan::new(params)?;
@@ -147,7 +149,7 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         planes.fill(pad << 16 | pad);
         let mut kernel = Kernel::<I> {
             params,
-            patches: patches(params, 0, &Shape::new(params)?, tensors, rings)?,
+            patches: patches(params, 0, &Shape::new(params)?, &tensors, rings)?,
             planes: Planes::new(planes, &plan.window)?,
             table,
             streams: tensors.data(params.weights, weights_words(params)?)?,
@@ -156,7 +158,7 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         };
         let channels = usize::from(params.window.out_c);
         for first in (0..channels).step_by(planar::CHANNELS) {
-            for_each_span(params, &rows, rings, tensors, |span| {
+            for_each_span(params, &rows, rings, &tensors, |span| {
                 let width = params.window.out_w.into();
                 let first_row = span.first.checked_div(width)?;
                 kernel.rows(first, first_row, span.len.checked_div(width)?, span.out)
@@ -164,7 +166,7 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         }
         let bounds = (params.act_min, params.act_max);
         if bounds != (i8::MIN, i8::MAX) {
-            for_each_span(params, &rows, rings, tensors, |span| {
+            for_each_span(params, &rows, rings, &tensors, |span| {
                 I::clamp(span.out, bounds);
                 Some(())
             })?;

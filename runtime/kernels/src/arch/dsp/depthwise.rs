@@ -181,6 +181,8 @@ fn channels_args(channels: &Channels<'_>) -> ChannelsArgs {
 }
 
 /// Any kernel, by the table.
+// Not inlined, so that the stack does not hold its arguments for the others.
+#[inline(never)]
 fn any(channels: &Channels<'_>, table: &mut [u32], args: ChannelsArgs) -> Option<()> {
     let window = channels.window();
     let table = table.get_mut(..window.table_words()?)?;
