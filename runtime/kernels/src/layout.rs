@@ -48,7 +48,7 @@ mod pack {
     /// The bytes at the record's `weights` for `opcode`; `None` if it cannot compute this
     /// convolution exactly, or if the constants do not have the record's extents.
     ///
-    /// `params` needs its geometry and `shift` only. `ConvPaired` and `DepthwisePlanar` carry bias
+    /// `params` needs everything but tensors and offsets. `ConvPaired` and `DepthwisePlanar` carry bias
     /// and multipliers with the weights: the image need not hold them once more, the record's
     /// `bias` and `multipliers` can be 0. `Conv` and `Depthwise` take every convolution that is
     /// well-formed (and depthwise).
@@ -74,6 +74,36 @@ mod pack {
         multiplier: i32,
     }
 
+    impl Channel<'_> {
+        /// The most that products of the weights can add up to.
+        fn swing(&self) -> i64 {
+            self.weights.iter().map(|&w| 128 * i64::from(w).abs()).sum()
+        }
+
+        /// Whether its sum can be told from that of another channel below it.
+        fn fits_above(&self) -> bool {
+            i64::from(self.bias).abs() + self.swing() < 1 << 23
+        }
+
+        /// The output minus its zero point, if it is the same whatever the input.
+        fn value(&self, params: &op::Conv) -> Option<i32> {
+            let output = |acc: i64| {
+                let requantised = (acc * i64::from(self.multiplier) + (1 << 31)) >> 32;
+                let value = requantised + i64::from(params.out_zero);
+                value.max(params.act_min.into()).min(params.act_max.into())
+            };
+            let bias = i64::from(self.bias);
+            let (least, most) = (output(bias - self.swing()), output(bias + self.swing()));
+            (least == most).then(|| least as i32 - i32::from(params.out_zero))
+        }
+
+        /// A channel without weights whose output minus its zero point is `value`, from a small
+        /// bias.
+        fn constant(self, value: i32) -> Self {
+            Self { bias: value << 8, multiplier: 1 << 24, ..self }
+        }
+    }
+
     /// The stream of [`paired`](fixie_format::op::paired).
     fn paired_stream(
         params: &op::Conv,
@@ -81,30 +111,31 @@ mod pack {
         constants: Constants<'_>,
     ) -> Option<Vec<u8>> {
         (params.shift == 0).then_some(())?;
+        let nothing = vec![0; shape.taps];
+        let none = Channel { weights: &nothing, bias: 0, multiplier: 0 };
         let rows = constants.weights.chunks_exact(shape.taps);
         let channels: Vec<Channel<'_>> = rows
             .zip(constants.bias)
             .zip(constants.multipliers)
             .map(|((weights, &bias), &multiplier)| Channel { weights, bias, multiplier })
             .collect();
-        let nothing = vec![0; shape.taps];
-        let none = Channel { weights: &nothing, bias: 0, multiplier: 0 };
         let mut words = Vec::new();
         for group in channels.chunks_exact(shape.group_out) {
             for pair in group.chunks(2) {
-                let pair = [pair[0], *pair.get(1).unwrap_or(&none)];
-                push_pair(&mut words, pair, shape.row_taps)?;
+                let mut second = *pair.get(1).unwrap_or(&none);
+                if !second.fits_above() {
+                    second = none.constant(second.value(params)?);
+                }
+                push_pair(&mut words, [pair[0], second], shape.row_taps)?;
             }
         }
         debug_assert_eq!(Some(words.len()), conv_paired::weights_words(params));
         Some(bytemuck::cast_slice(&words).to_vec())
     }
 
-    /// Appends two channels; `None` if their sums cannot be told apart.
+    /// Appends two channels; `None` if their weights cannot be held as one number.
     fn push_pair(words: &mut Vec<i32>, pair: [Channel<'_>; 2], row_taps: usize) -> Option<()> {
         let [first, second] = pair;
-        let swing: i64 = second.weights.iter().map(|&w| 128 * i64::from(w).abs()).sum();
-        (i64::from(second.bias).abs() + swing < 1 << 23).then_some(())?;
         words.push(second.bias.wrapping_mul(256).wrapping_add(first.bias));
         words.push(first.bias);
         let rows = first.weights.chunks_exact(row_taps).zip(second.weights.chunks_exact(row_taps));
@@ -222,20 +253,32 @@ mod tests {
 
     #[test]
     fn sums_that_could_not_be_told_apart_are_refused() {
+        // Half a step at 2^23, so that no output is the same for all inputs.
         let pack_pair = |weights: &[i8], bias: &[i32]| {
             let in_c = (weights.len() / 2) as u16;
-            let constants = Constants { weights, bias, multipliers: &[1, 1] };
+            let constants = Constants { weights, bias, multipliers: &[257, 257] };
             pack(Opcode::ConvPaired, &params(pointwise(1, in_c, 2), 1), constants)
         };
         assert!(pack_pair(&[0, -128], &[0, 0]).is_some());
         assert!(pack_pair(&[-1, -128], &[0, 0]).is_none(), "-32769 in 16 bits");
-        let limit = (1 << 23) - 128;
-        assert!(pack_pair(&[1, 1], &[i32::MAX, limit - 1]).is_some());
-        assert!(pack_pair(&[1, 1], &[0, limit]).is_none());
-        assert!(pack_pair(&[1, 1], &[0, -limit]).is_none());
+        let (weights, limit) = ([9, 9, 127, 127], (1 << 23) - 128 * 254);
+        assert!(pack_pair(&weights, &[i32::MAX, limit - 1]).is_some());
+        assert!(pack_pair(&weights, &[0, limit]).is_none());
+        assert!(pack_pair(&weights, &[0, -limit]).is_none());
         let long = [127; 2 * 517];
         assert!(pack_pair(&long[..2 * 516], &[0, 0]).is_some());
         assert!(pack_pair(&long, &[0, 0]).is_none());
+    }
+
+    #[test]
+    fn a_channel_that_always_saturates_may_have_any_bias() {
+        for (bias, multiplier) in [(1 << 30, 1 << 20), (-1 << 30, 1 << 20), (1 << 24, -99)] {
+            let mut layer = Layer::small(2, 1).without_lowest_weight();
+            layer.bias[1] = bias;
+            layer.multipliers[1] = multiplier;
+            let found = layer.run::<crate::ops::ConvPaired>(Opcode::ConvPaired);
+            assert_eq!(found, Some(layer.expected()));
+        }
     }
 
     #[test]
