@@ -4,9 +4,11 @@ use std::fs;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
+use fixie_emulator::{BOARDS, Board};
 
-use crate::figures::{Figures, Key, Table};
-use crate::models;
+use crate::figures::{Key, Table};
+use crate::models::{self, Model};
 
 /// Compare fresh figures with those in tests/budgets.toml
 ///
@@ -17,11 +19,33 @@ pub struct Command {
     /// Write the fresh figures to tests/budgets.toml
     #[arg(long)]
     update: bool,
+
+    /// Measure only this model; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    model: Vec<String>,
+
+    /// Measure only on this board; may be given more than once
+    #[arg(long, value_name = "NAME", value_parser = board_names())]
+    board: Vec<String>,
+}
+
+fn board_names() -> PossibleValuesParser {
+    BOARDS.iter().map(|board| board.name).collect::<Vec<_>>().into()
 }
 
 impl Command {
     pub fn run(&self) -> Result<()> {
-        let changes = compare(self.update)?;
+        let (mut models, mut elsewhere) = models::available()?;
+        let wanted = |name: &str| self.model.is_empty() || self.model.iter().any(|one| one == name);
+        models.retain(|model| wanted(&model.name));
+        elsewhere.retain(|name| wanted(name));
+        if models.is_empty() {
+            bail!("no model of tools/xtask/models.toml has that name and is here");
+        }
+        let mut boards: Vec<_> = BOARDS.iter().collect();
+        boards.retain(|board| self.board.is_empty() || self.board.iter().any(|b| b == board.name));
+        let changes = compare(&models, &boards, self.update)?;
+        warn_of_missing(&elsewhere);
         if changes > 0 && !self.update {
             bail!("{changes} figures differ; if that is meant, run `cargo xtask budgets --update`");
         }
@@ -29,33 +53,45 @@ impl Command {
     }
 }
 
-/// Measures, prints what differs, and gives the number of differences.
-pub fn compare(update: bool) -> Result<usize> {
+/// Compares everything that can be measured here. Gives the number of differences, and the models
+/// that are not here.
+pub fn compare_all() -> Result<(usize, Vec<String>)> {
     let (models, elsewhere) = models::available()?;
+    let changes = compare(&models, &BOARDS.iter().collect::<Vec<_>>(), false)?;
+    warn_of_missing(&elsewhere);
+    Ok((changes, elsewhere))
+}
+
+/// Measures, prints what differs, and gives the number of differences.
+fn compare(models: &[Model], boards: &[&'static Board], update: bool) -> Result<usize> {
     let budget = Table::read()?;
-    let mut fresh = Table::measure(&models)?;
-    for name in &elsewhere {
-        println!("{name}: NOT MEASURED, as the model is not here");
-        fresh.rows.extend(budget.rows.iter().filter(|(key, _)| key.0 == *name).map(copy));
+    let mut fresh = Table::measure(models, boards)?;
+    println!("{} figures in {} rows measured", count(&fresh), fresh.rows.len());
+    // What was not measured stays as it is.
+    let is_measured = |(model, board): &Key| {
+        models.iter().any(|one| one.name == *model) && boards.iter().any(|one| one.name == *board)
+    };
+    let others = budget.rows.iter().filter(|(key, _)| !is_measured(key));
+    fresh.rows.extend(others.map(|(key, figures)| (key.clone(), *figures)));
+
+    let mut changes = differences(&budget, &fresh);
+    if fresh.compiler != budget.compiler {
+        changes.push(format!("compiler: '{}' -> '{}'", budget.compiler, fresh.compiler));
     }
-    let compiler_changed = fresh.compiler != budget.compiler;
-    if compiler_changed {
-        println!("compiler: {} -> {}", budget.compiler, fresh.compiler);
-    }
-    let changes = differences(&budget, &fresh);
     for change in &changes {
         println!("{change}");
     }
-    println!("{} figures of {} rows compared", count(&fresh), fresh.rows.len());
     if update {
         let path = Table::path();
         fs::write(&path, fresh.to_toml()).with_context(|| path.display().to_string())?;
     }
-    Ok(changes.len() + usize::from(compiler_changed))
+    Ok(changes.len())
 }
 
-fn copy((key, figures): (&Key, &Figures)) -> (Key, Figures) {
-    (key.clone(), *figures)
+fn warn_of_missing(models: &[String]) {
+    for name in models {
+        println!("{name}: NOT MEASURED, as the model is not here");
+    }
 }
 
 fn count(table: &Table) -> usize {
@@ -95,6 +131,7 @@ fn difference(place: &str, name: &str, before: Option<u64>, after: u64) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::Figures;
 
     fn table(instructions: u64) -> Table {
         let figures = Figures {

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
-use fixie_emulator::{BOARDS, Board};
+use fixie_emulator::Board;
 use serde::Deserialize;
 use tempfile::TempDir;
 
@@ -25,8 +25,6 @@ pub struct Model {
     onnx: String,
     /// Calibration data, if the model is not quantised already.
     calib: Option<String>,
-    /// The boards it is measured on; all if there is no list. It may still be too large for some.
-    boards: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -43,16 +41,6 @@ pub fn available() -> Result<(Vec<Model>, Vec<String>)> {
 }
 
 impl Model {
-    /// The boards it is measured on.
-    pub fn boards(&self) -> Result<Vec<&'static Board>> {
-        match &self.boards {
-            None => Ok(BOARDS.iter().collect()),
-            Some(names) => {
-                Ok(names.iter().map(|name| Board::find(name)).collect::<Result<_, _>>()?)
-            }
-        }
-    }
-
     /// Converts the model for a board and gives the image's path.
     pub fn convert(&self, board: &Board, directory: &TempDir) -> Result<PathBuf> {
         let image = directory.path().join(format!("{}-{}.fixie", self.name, board.name));
@@ -116,7 +104,6 @@ mod tests {
         let (models, _) = available().unwrap();
         for model in models {
             assert!(resolve(&model.onnx).unwrap().is_file(), "{}", model.onnx);
-            assert!(!model.boards().unwrap().is_empty());
         }
     }
 }
