@@ -25,7 +25,8 @@ pub struct LayerError {
 }
 
 /// Compares each layer's output with its operator, applied in real numbers to the inputs that the
-/// layer read. Nodes that only rename memory have no layer and are passed over.
+/// layer read. Nodes that only rename memory have no layer and are passed over, and so are elements
+/// that the image does not compute.
 ///
 /// # Panics
 ///
@@ -121,15 +122,17 @@ fn renames(graph: &Graph, node: &Node) -> bool {
 
 fn compare(graph: &Graph, node: &Node, exact: &Reals, layer: &TracedTensor) -> LayerError {
     let quant = quant(graph, node);
-    let steps = |(&exact, &integer): (&f32, &i32)| {
-        let off = clipped(quant, exact.into()) - quant.dequantize(integer, 0);
-        off.abs() / f64::from(quant.scale())
+    let steps = |(&exact, &integer): (&f32, &Option<i32>)| {
+        let off = clipped(quant, exact.into()) - quant.dequantize(integer?, 0);
+        // An element that was computed from one that was not.
+        let unknown = exact.is_nan().then_some(f64::INFINITY);
+        Some(unknown.unwrap_or(off.abs() / f64::from(quant.scale())))
     };
     assert_eq!(exact.shape(), layer.integers.shape(), "'{}'", node.name);
     LayerError {
         node: node.name.clone(),
         op: node.op.name(),
-        error: exact.iter().zip(&layer.integers).map(steps).fold(0.0, f64::max),
+        error: exact.iter().zip(&layer.integers).filter_map(steps).fold(0.0, f64::max),
         bound: rounding(node) + arithmetic(graph, node),
     }
 }

@@ -8,6 +8,7 @@ pub mod damage;
 pub mod harness;
 pub mod layers;
 pub mod propagation;
+pub mod random;
 pub mod score;
 
 use std::env;

@@ -1,53 +1,14 @@
 //! Layers of random shapes, strides, paddings, dilations and groups: every packing of the weights
 //! gives the same bytes, and these are what the layer computes in real numbers.
 
-use fixie_compiler::compile::{Compiled, Options, assemble};
+use fixie_compiler::compile::Options;
 use fixie_compiler::ir::{Conv, Graph, Node, Op, Pool, Quant, TensorId};
-use fixie_compiler::metadata::Provenance;
 use fixie_compiler::quantize::{QuantizeOptions, quantize};
-use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
-use fixie_compiler::trace::trace;
-use fixie_tests::layers::{Reals, check_layers};
-use ndarray::{ArrayD, IxDyn};
+use fixie_tests::layers::Reals;
+use fixie_tests::random::{Random, check_images};
 use proptest::collection::vec;
 use proptest::prelude::*;
-
-/// Targets that pack weights differently.
-const TARGETS: [Target; 2] = [Target::Generic, Target::CortexM4];
-
-/// Reproducible numbers.
-struct Random(u64);
-
-impl Random {
-    /// Evenly distributed bits (splitmix64).
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Numbers from −1 to 1.
-    fn reals(&mut self, shape: &[usize]) -> Reals {
-        Reals::from_shape_simple_fn(IxDyn(shape), || (self.next() >> 40) as f32 / 8_388_608.0 - 1.0)
-    }
-
-    /// Any bytes, the extreme ones more often.
-    fn bytes(&mut self, shape: &[usize]) -> ArrayD<i8> {
-        ArrayD::from_shape_simple_fn(IxDyn(shape), || match self.next() {
-            bits if bits & 0x700 == 0 => {
-                if bits & 1 == 0 {
-                    i8::MIN
-                } else {
-                    i8::MAX
-                }
-            }
-            bits => bits as i8,
-        })
-    }
-}
 
 /// One spatial axis of a sliding window.
 #[derive(Clone, Copy, Debug)]
@@ -155,32 +116,13 @@ fn linear_magnitude(weights: &Reals, bias: Option<&Reals>, input: &Quant) -> f32
     weights.outer_iter().enumerate().map(row).fold(0.0, f32::max)
 }
 
-/// Compiles the graph for every target, runs random inputs, compares.
+/// Quantises a layer's weights and compares the packings of two cores.
 fn check(mut graph: Graph, seed: u64) -> Result<(), TestCaseError> {
-    graph.validate().map_err(|invalid| TestCaseError::fail(invalid.to_string()))?;
-    let fail = |error: &dyn std::error::Error| TestCaseError::fail(error.to_string());
-    quantize(&mut graph, None, &QuantizeOptions::default()).map_err(|e| fail(&e))?;
-    let image = |target| {
-        let options = Options { target, ..Options::default() };
-        assemble(graph.clone(), Provenance::default(), &options).map_err(|e| fail(&e))
-    };
-    let images: Vec<Compiled> = TARGETS.into_iter().map(image).collect::<Result<_, _>>()?;
-    let networks: Vec<Network> = images.iter().map(|c| Network::new(&c.image).unwrap()).collect();
-    let mut random = Random(seed);
-    for _ in 0..4 {
-        let inputs = [random.bytes(&networks[0].inputs()[0].shape)];
-        let mut outputs = Vec::new();
-        for (network, compiled) in networks.iter().zip(&images) {
-            let mut arena = network.arena();
-            let mut session = network.session(&mut arena).unwrap();
-            session.fill(&inputs).unwrap();
-            let trace = trace(&mut session).unwrap();
-            check_layers("random layer", &compiled.graph, &trace);
-            outputs.push(session.integers().unwrap());
-        }
-        prop_assert_eq!(&outputs[0], &outputs[1]);
-    }
-    Ok(())
+    quantize(&mut graph, None, &QuantizeOptions::default())
+        .map_err(|error| TestCaseError::fail(error.to_string()))?;
+    let images =
+        [Target::Generic, Target::CortexM4].map(|target| Options { target, ..Options::default() });
+    check_images(&graph, &images, seed)
 }
 
 fn column(axes: &[Axis], entry: impl Fn(Axis) -> usize) -> Vec<usize> {
@@ -230,6 +172,9 @@ fn pool(axes: &[Axis]) -> Pool {
 }
 
 proptest! {
+    // A failure prints the case itself.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn convolutions(
         axes in axes(), groups in 1..=3usize, channels in (1..=9usize, 1..=7usize), bias: bool,

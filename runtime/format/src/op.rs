@@ -29,7 +29,7 @@ macro_rules! operators {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[repr(u8)]
         pub enum Opcode {
-            $($(#[$meta])* #[doc = concat!("\n\nParameters: [`", stringify!($record), "`].")]
+            $($(#[$meta])* #[doc = concat!("\n\nParameters: [`", stringify!($record), "`](struct@", stringify!($record), ").")]
             $name = $code,)*
         }
 

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::io::{self, IsTerminal};
+use std::iter;
 
 use fixie_compiler::data::DataError;
 use fixie_emulator::EmulatorError;
@@ -13,14 +14,21 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 pub struct Failure {
     /// What could not be done.
     what: String,
-    cause: Box<dyn Error + Send + Sync>,
+    cause: Cause,
     help: Option<String>,
+}
+
+/// A reason, and the reason for that.
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    next: Option<Box<Cause>>,
 }
 
 impl Failure {
     /// A failure for a reason that no library stated.
     pub fn new(what: impl Into<String>, cause: impl Into<String>) -> Self {
-        Self { what: what.into(), cause: cause.into().into(), help: None }
+        Self { what: what.into(), cause: Cause { text: cause.into(), next: None }, help: None }
     }
 
     /// Adds what helps.
@@ -32,7 +40,7 @@ impl Failure {
 
     /// What failed and why, in one line.
     pub fn chain(&self) -> String {
-        format!("{}: {}", self.what, self.cause)
+        format!("{}: {}", self.what, self.cause.text)
     }
 }
 
@@ -44,7 +52,30 @@ impl Display for Failure {
 
 impl Error for Failure {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.cause)
+        Some(&self.cause)
+    }
+}
+
+impl Cause {
+    /// The chain of an error's reasons. Some libraries repeat a reason in the text of what it led
+    /// to: it is told once.
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let text = error.to_string();
+        let mut reasons = iter::successors(error.source(), |reason| (*reason).source());
+        let next = reasons.find(|reason| !text.contains(&reason.to_string()));
+        Self { next: next.map(|reason| Box::new(Self::of(reason))), text }
+    }
+}
+
+impl Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Error for Cause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.next.as_deref().map(|next| next as &(dyn Error + 'static))
     }
 }
 
@@ -65,22 +96,14 @@ impl<T, E: Error + Send + Sync + 'static> Context<T> for Result<T, E> {
         self.map_err(|error| Failure {
             what: what().into(),
             help: help_for(&error).map(str::to_owned),
-            cause: Box::new(error),
+            cause: Cause::of(&error),
         })
     }
 }
 
-/// What helps against an error, where its own text cannot know it.
+/// What helps against an error, where its own text cannot know it: the deepest reason knows best.
 fn help_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let help = help_for_kind(error);
-        if help.is_some() {
-            return help;
-        }
-        cause = error.source();
-    }
-    None
+    error.source().and_then(help_for).or_else(|| help_for_kind(error))
 }
 
 fn help_for_kind(error: &(dyn Error + 'static)) -> Option<&'static str> {
@@ -111,5 +134,31 @@ pub fn report(failure: &Failure) {
     match handler.render_report(&mut text, failure) {
         Ok(()) => anstream::eprintln!("{}", text.trim_end()),
         Err(_) => anstream::eprintln!("{}", failure.chain()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use thiserror::Error;
+
+    use super::*;
+
+    #[derive(Debug, Error)]
+    #[error("{text}")]
+    struct Reason {
+        text: &'static str,
+        source: Option<Box<Reason>>,
+    }
+
+    #[test]
+    fn a_reason_that_was_told_is_not_repeated() {
+        let reason = |text, source: Option<Reason>| Reason { text, source: source.map(Box::new) };
+        let root = reason("disk full", None);
+        let error =
+            reason("a: cannot be read: disk full", Some(reason("cannot be read", Some(root))));
+        assert!(Cause::of(&error).next.is_none());
+        let root = reason("disk full", None);
+        let other = reason("a: cannot be read", Some(reason("cannot be read", Some(root))));
+        assert_eq!(Cause::of(&other).next.unwrap().text, "disk full");
     }
 }

@@ -21,6 +21,7 @@ pub fn draw(plan: &[PlanEntry], steps: usize, arena_bytes: usize) -> String {
     };
     let mut rows: Vec<[String; 4]> = plan
         .iter()
+        .filter(|entry| entry.bytes > 0)
         .map(|entry| {
             let bar = (0..columns).map(|column| if alive(entry, column) { '█' } else { '·' });
             [

@@ -3,6 +3,7 @@
 use std::fmt::{Display, Write};
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use fixie_compiler::reduce::Reduction;
 
 /// Longest name that is shown whole.
 const NAME_WIDTH: usize = 36;
@@ -44,6 +45,17 @@ pub fn count(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// What a reduction saved.
+pub fn reduction(saved: &Reduction) -> String {
+    format!(
+        "{} of {} channels, {} MACs and {} weights: the outputs do not depend on them",
+        count(saved.channels_removed as u64),
+        count(saved.channels_before as u64),
+        count(saved.macs_before - saved.macs_after),
+        count((saved.weights_before - saved.weights_after) as u64),
+    )
 }
 
 /// A shape: `1×32×32×3`.

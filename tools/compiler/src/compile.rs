@@ -14,11 +14,12 @@ use crate::pack::pack;
 use crate::passes::{PassError, simplify};
 use crate::plan::{Optimize, plan};
 use crate::quantize::{QuantizeError, QuantizeOptions, quantize};
+use crate::reduce::{Reduction, reduce};
 use crate::session::{Network, SessionError};
 use crate::target::Target;
 
 /// What a user may choose.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// The core to pack weights for.
     pub target: Target,
@@ -26,10 +27,25 @@ pub struct Options {
     pub calibrator: Calibrator,
     /// How weights are quantised.
     pub quantize: QuantizeOptions,
+    /// Remove what the outputs do not depend on. They stay the same byte for byte.
+    pub reduce: bool,
     /// What the memory plan may spend instructions on.
     pub optimize: Optimize,
     /// Leave the metadata out of the image.
     pub strip: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            target: Target::default(),
+            calibrator: Calibrator::default(),
+            quantize: QuantizeOptions::default(),
+            reduce: true,
+            optimize: Optimize::default(),
+            strip: false,
+        }
+    }
 }
 
 /// How far a compilation has come.
@@ -99,9 +115,11 @@ pub fn compile(
         None => None,
     };
     quantize(&mut graph, ranges.as_ref(), &options.quantize)?;
+    let reduction = options.reduce.then(|| reduce(&mut graph)).filter(Reduction::is_something);
     let provenance = Provenance {
         source_sha256: model.source_sha256().to_owned(),
         calibration_sha256: ranges.and(calibration).map(|data| data.sha256().to_owned()),
+        reduction,
     };
     assemble(graph, provenance, options)
 }

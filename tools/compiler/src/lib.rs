@@ -21,6 +21,7 @@ mod pack;
 pub mod passes;
 pub mod plan;
 pub mod quantize;
+pub mod reduce;
 pub mod session;
 pub mod target;
 pub mod trace;

@@ -7,6 +7,7 @@ use thiserror::Error;
 use crate::ir::{Graph, TensorId};
 use crate::lower::program::Program;
 use crate::plan::{Plan, PlanEntry};
+use crate::reduce::Reduction;
 use crate::target::Target;
 
 /// The contents of the metadata section, as JSON.
@@ -30,6 +31,9 @@ pub struct Metadata {
     pub plan: Vec<PlanEntry>,
     /// The most bytes that are alive at one moment.
     pub floor_bytes: usize,
+    /// What the reductions saved; `None` if that is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reduction: Option<Reduction>,
 }
 
 /// One operator.
@@ -101,7 +105,7 @@ impl Metadata {
         plan: &Plan,
         (provenance, target): (Provenance, Target),
     ) -> Self {
-        let Provenance { source_sha256, calibration_sha256 } = provenance;
+        let Provenance { source_sha256, calibration_sha256, reduction } = provenance;
         let is_state = |id: &TensorId| graph.states.iter().any(|(o, i)| o == id || i == id);
         let names = |ids: &[TensorId]| {
             ids.iter().filter(|id| !is_state(id)).map(|&id| graph.tensor(id).name.clone()).collect()
@@ -137,6 +141,7 @@ impl Metadata {
             layers: layers.collect(),
             plan: plan.entries.clone(),
             floor_bytes: plan.floor_len,
+            reduction,
         }
     }
 }
@@ -148,4 +153,6 @@ pub struct Provenance {
     pub source_sha256: String,
     /// SHA-256 of the calibration samples; `None` where none were needed.
     pub calibration_sha256: Option<String>,
+    /// What the reductions saved; `None` if that is nothing.
+    pub reduction: Option<Reduction>,
 }

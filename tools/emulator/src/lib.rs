@@ -1,6 +1,6 @@
 //! Builds firmware and runs it on emulated cores: the one place that knows how either is done.
 //!
-//! An image goes in; what a board makes of it comes out, as figures ([`bench`]) or as output bytes
+//! An image goes in; what a board makes of it comes out, as figures ([`bench()`]) or as output bytes
 //! ([`run_many`]).
 //!
 //! ```text

@@ -68,19 +68,19 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// The `fixie` command, built on first use. The tests' profile is good enough to convert with, and
-/// what it takes has been compiled for them.
+/// The `fixie` command, built on first use: with the profile and for the whole workspace, as the
+/// tests were, so that nothing large is compiled a second time.
 pub fn fixie() -> Result<Command> {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     if let Some(program) = PROGRAM.get() {
         return Ok(Command::new(program));
     }
-    let arguments = ["build", "--profile", "test", "--package", "fixie-cli"];
+    let arguments = ["build", "--release", "--workspace", "--bin", "fixie"];
     crate::process::run(&mut cargo(&arguments))?;
     let target =
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let program =
-        root().join(target).join("debug").join(format!("fixie{}", env::consts::EXE_SUFFIX));
+        root().join(target).join("release").join(format!("fixie{}", env::consts::EXE_SUFFIX));
     Ok(Command::new(PROGRAM.get_or_init(|| program)))
 }
 

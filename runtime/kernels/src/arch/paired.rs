@@ -66,73 +66,82 @@ impl<'a> Pairs<'a> {
     }
 }
 
-/// Neighbouring pixels whose patches lie in the input as they are: for each pixel `rows` runs of
+/// Where the kernel rows of a pixel lie: runs of bytes, each `step` bytes after the one before.
+/// From the one behind `before` on they lie `ring_bytes` lower, at the other end of a ring.
+#[derive(Clone, Copy)]
+pub struct Rows {
+    /// Where the first one starts.
+    pub first: usize,
+    /// Bytes from one to the next.
+    pub step: usize,
+    /// Their number.
+    pub count: usize,
+    /// How many of them lie before the end of a ring, at least 1; all of them if there is none.
+    pub before: usize,
+    /// Bytes of the ring.
+    pub ring_bytes: usize,
+}
+
+impl Rows {
+    /// Where row `i` starts; `None` if it leaves the ring at its start.
+    pub fn start(&self, i: usize) -> Option<usize> {
+        let start = self.first.checked_add(i.checked_mul(self.step)?)?;
+        if i < self.before { Some(start) } else { start.checked_sub(self.ring_bytes) }
+    }
+}
+
+/// Neighbouring pixels whose patches lie in the input as they are: for each pixel some rows of
 /// `quads` times four bytes.
 #[derive(Clone, Copy)]
 pub struct Strip<'a> {
     source: Src<'a>,
-    pixel_step: usize,
-    rows: usize,
-    row_step: usize,
+    rows: Rows,
     quads: usize,
+    pixel_step: usize,
     blocks: usize,
 }
 
-/// How the runs of a [`Strip`] lie.
-#[derive(Clone, Copy)]
-pub struct Steps {
-    /// Bytes from one pixel's run to the next pixel's.
-    pub pixel: usize,
-    /// Bytes from one run of a pixel to its next.
-    pub row: usize,
-}
-
 impl<'a> Strip<'a> {
-    /// As many whole blocks of at most `pixels` pixels as `source` holds; `None` if it holds none.
+    /// As many whole blocks of at most `pixels` pixels as `source` holds, each pixel `pixel_step`
+    /// bytes behind the one before; `None` if it holds none.
     pub fn new(
         source: Src<'a>,
-        steps: Steps,
-        (rows, quads): (usize, usize),
-        pixels: usize,
+        rows: Rows,
+        quads: usize,
+        (pixels, pixel_step): (usize, usize),
     ) -> Option<Self> {
-        let last_row = rows.checked_sub(1)?.checked_mul(steps.row)?;
-        let extent = last_row.checked_add(quads.checked_mul(paired::TAP_ALIGN)?)?;
+        let last = rows.count.checked_sub(1)?;
+        let mut furthest = rows.start(last.min(rows.before.checked_sub(1)?))?;
+        if rows.before <= last {
+            rows.start(rows.before)?;
+            furthest = furthest.max(rows.start(last)?);
+        }
+        let extent = furthest.checked_add(quads.checked_mul(paired::TAP_ALIGN)?)?;
         let behind = source.len().checked_sub(extent)?;
-        let held = behind.checked_div(steps.pixel)?.checked_add(1)?;
+        let held = behind.checked_div(pixel_step)?.checked_add(1)?;
         let blocks = pixels.min(held) / BLOCK;
-        (blocks != 0 && quads != 0).then_some(Self {
-            source,
-            pixel_step: steps.pixel,
-            rows,
-            row_step: steps.row,
-            quads,
-            blocks,
-        })
+        let some = blocks != 0 && quads != 0;
+        some.then_some(Self { source, rows, quads, pixel_step, blocks })
     }
 
-    /// The bytes, from the first run on.
+    /// The memory in which the pixels lie.
     pub fn source(&self) -> Src<'a> {
         self.source
     }
 
-    /// Bytes from one pixel's run to the next pixel's.
-    pub fn pixel_step(&self) -> usize {
-        self.pixel_step
+    /// The rows of the first pixel.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
     }
 
-    /// Runs per pixel.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// Bytes from one run of a pixel to its next.
-    pub fn row_step(&self) -> usize {
-        self.row_step
-    }
-
-    /// Groups of four bytes per run.
+    /// Groups of four bytes per row.
     pub fn quads(&self) -> usize {
         self.quads
+    }
+
+    /// Bytes from one pixel to the next.
+    pub fn pixel_step(&self) -> usize {
+        self.pixel_step
     }
 
     /// Number of blocks, at least 1.
@@ -140,7 +149,7 @@ impl<'a> Strip<'a> {
         self.blocks
     }
 
-    /// The pixels, one behind the other.
+    /// Number of pixels.
     pub fn pixels(&self) -> usize {
         // Cannot overflow: `new` divided.
         self.blocks.wrapping_mul(BLOCK)

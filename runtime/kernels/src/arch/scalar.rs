@@ -82,9 +82,9 @@ pub fn paired_strip(
     let run_len = strip.quads().checked_mul(TAP_ORDER.len())?;
     let mut first = 0;
     while first < strip.pixels() {
-        for row in 0..strip.rows() {
-            let start = row.checked_mul(strip.row_step())?;
-            let [a, b, c] = [0, 1, 2].map(|pixel| {
+        for row in 0..strip.rows().count {
+            let start = strip.rows().start(row)?;
+            let [a, b, c] = [0, 1, 2].map(|pixel: usize| {
                 let pixel = first.wrapping_add(pixel).checked_mul(strip.pixel_step())?;
                 strip.source().slice(start.checked_add(pixel)?, run_len)
             });

@@ -105,18 +105,18 @@ pub fn check_conv(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<Sha
     Ok(shape)
 }
 
-/// Which tensors hold some of their rows only.
+/// How many rows the tensors hold, if they are rings, otherwise 0.
 #[derive(Clone, Copy)]
 pub struct Rings {
-    input: bool,
-    output: bool,
+    input: u16,
+    output: u16,
 }
 
 impl Rings {
     /// As the image says; `None` if it lacks a tensor.
     pub fn new(params: &op::Conv, image: &Image<'_>) -> Option<Self> {
-        let is_ring = |id: u16| Some(image.tensor(id.into())?.ring_rows != 0);
-        Some(Self { input: is_ring(params.input)?, output: is_ring(params.output)? })
+        let ring_rows = |id: u16| Some(image.tensor(id.into())?.ring_rows);
+        Some(Self { input: ring_rows(params.input)?, output: ring_rows(params.output)? })
     }
 }
 
@@ -132,9 +132,9 @@ pub fn patches<'a>(
     let row_bytes = usize::from(window.in_w).checked_mul(window.in_c.into())?;
     Some(Patches {
         window,
-        input: tensors.src_rows(params.input, row_bytes)?,
-        whole: if rings.input { None } else { Some(tensors.src(params.input)?) },
+        memory: tensors.src(params.input)?,
         row_bytes,
+        ring_rows: rings.input.into(),
         channel: group.checked_mul(shape.group_in)?,
         channels: shape.group_in,
         pad_value: params.pad_value,
@@ -161,7 +161,7 @@ pub fn for_each_span<'a>(
 ) -> Option<()> {
     let width = usize::from(params.window.out_w);
     let row_bytes = width.checked_mul(params.window.out_c.into())?;
-    if rings.output {
+    if rings.output != 0 {
         let output = tensors.dst_rows(params.output, row_bytes)?;
         for y in rows.clone() {
             run(Span { first: y.checked_mul(width)?, len: width, out: output.row(y)? })?;

@@ -20,7 +20,7 @@ use core::ops::Range;
 use fixie_format::op::paired;
 use fixie_format::{Image, op};
 
-use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Steps, Strip};
+use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Rows, Strip};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
@@ -252,29 +252,27 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
         let (top, left) = (top as usize, left as usize);
         let in_c = usize::from(window.in_c);
         let at = left.checked_mul(in_c)?.checked_add(self.patches.channel)?;
-        let source = match self.patches.whole {
-            Some(whole) => {
-                let at = top.checked_mul(self.patches.row_bytes)?.checked_add(at)?;
-                whole.slice(at, whole.len().checked_sub(at)?)?
-            }
-            // Of a ring only one row is contiguous.
-            None if window.kernel_h == 1 => {
-                let row = self.patches.input.row(top)?;
-                row.slice(at, row.len().checked_sub(at)?)?
-            }
-            None => return None,
+        let slot = self.patches.slot(top);
+        let rows = usize::from(window.kernel_h);
+        let distance = usize::from(window.dilation_h);
+        let rows = Rows {
+            first: slot.checked_mul(self.patches.row_bytes)?.checked_add(at)?,
+            step: self.patches.row_bytes.checked_mul(distance)?,
+            count: rows,
+            before: match self.patches.ring_rows {
+                0 => rows,
+                ring_rows => ring_rows.checked_sub(slot)?.div_ceil(distance.max(1)),
+            },
+            ring_bytes: self.patches.memory.len(),
         };
-        // If input and output rows follow each other without a gap, so do their pixels.
-        let pixels = if self.plan.flat && self.patches.whole.is_some() {
+        // If output and input rows follow each other without a gap, so do their pixels.
+        let pixels = if self.plan.flat && self.patches.ring_rows == 0 {
             limit
         } else {
             limit.min(self.columns_inside(x, left)?)
         };
-        let steps = Steps {
-            pixel: in_c.checked_mul(window.stride_w.into())?,
-            row: self.patches.row_bytes.checked_mul(window.dilation_h.into())?,
-        };
-        Strip::new(source, steps, (window.kernel_h.into(), self.plan.run_quads), pixels)
+        let pixel_step = in_c.checked_mul(window.stride_w.into())?;
+        Strip::new(self.patches.memory, rows, self.plan.run_quads, (pixels, pixel_step))
     }
 
     /// How many output columns from `x` on, whose windows start at input column `left` and behind,
@@ -316,7 +314,7 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
             let (y, x) = (self.patches.top(y) as usize, self.patches.left(x) as usize);
             let at = x.checked_mul(self.params.window.in_c.into())?;
             let at = at.checked_add(self.patches.channel)?;
-            let patch = self.patches.input.row(y)?.slice(at, self.shape.taps)?;
+            let patch = self.patches.bytes(y, at, self.shape.taps)?;
             return I::paired_pixel(&self.pairs, patch, out);
         }
         let bytes: &mut [i8] = bytemuck::must_cast_slice_mut(self.patch);

@@ -115,7 +115,7 @@ impl Kernel<'_> {
         let mut row = self.patches.top(y);
         for _ in 0..window.kernel_h {
             let inside = (0..i32::from(window.in_h)).contains(&row);
-            let pixels = if inside { Some(self.patches.input.row(row as usize)?) } else { None };
+            let pixels = if inside { Some(self.patches.row(row as usize)?) } else { None };
             let mut column = self.patches.left(x);
             for _ in 0..window.kernel_w {
                 let inside = (0..i32::from(window.in_w)).contains(&column);

@@ -282,7 +282,9 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
         limit: usize,
         count: usize,
     ) -> Option<Lines<'a>> {
-        let input = self.patches.whole?;
+        // Of a ring every row is looked up by itself.
+        (self.patches.ring_rows == 0).then_some(())?;
+        let input = self.patches.memory;
         let in_c = usize::from(self.params.window.in_c);
         let row_bytes = self.patches.row_bytes;
         let upper = usize::try_from(upper).ok()?;
@@ -308,7 +310,7 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
     {
         let line = |row: i32| {
             if (0..i32::from(self.params.window.in_h)).contains(&row) {
-                let row = self.patches.input.row(row as usize)?;
+                let row = self.patches.row(row as usize)?;
                 let row = row.slice(channel, row.len().checked_sub(channel)?)?;
                 Some((row, usize::from(self.params.window.in_c)))
             } else {

@@ -3,7 +3,6 @@
 use fixie_format::op;
 
 use crate::arch::view::Src;
-use crate::memory::SrcRows;
 
 /// The extents of a convolution, in elements.
 #[derive(Clone, Copy, Debug)]
@@ -44,12 +43,12 @@ impl Shape {
 pub struct Patches<'a> {
     /// Geometry.
     pub window: op::Window,
-    /// The rows of the input, `[in_h, in_w, in_c]`.
-    pub input: SrcRows<'a>,
-    /// All of the input, unless it is a ring.
-    pub whole: Option<Src<'a>>,
+    /// The memory of the input, `[in_h, in_w, in_c]`.
+    pub memory: Src<'a>,
     /// Bytes of a row.
     pub row_bytes: usize,
+    /// If not 0, the memory is a ring of so many rows: row *y* in slot *y* mod `ring_rows`.
+    pub ring_rows: usize,
     /// The group's first input channel.
     pub channel: usize,
     /// The group's input channels.
@@ -81,7 +80,7 @@ struct Inside {
     len: usize,
 }
 
-impl Patches<'_> {
+impl<'a> Patches<'a> {
     /// Row and column of an output pixel, counted row by row.
     #[inline(always)]
     pub fn position(&self, pixel: usize) -> Option<(usize, usize)> {
@@ -195,13 +194,23 @@ impl Patches<'_> {
         Some(Src::from(&*stage))
     }
 
+    /// Where in its ring row `y` lies; `y` if there is none.
+    #[inline(always)]
+    pub fn slot(&self, y: usize) -> usize {
+        y.checked_rem(self.ring_rows).unwrap_or(y)
+    }
+
+    /// Input row `y`.
+    #[inline(always)]
+    pub fn row(&self, y: usize) -> Option<Src<'a>> {
+        self.bytes(y, 0, self.row_bytes)
+    }
+
     /// `len` bytes from `start` on of row `y`, and of what follows that row in memory.
     #[inline(always)]
-    fn bytes(&self, y: usize, start: usize, len: usize) -> Option<Src<'_>> {
-        match self.whole {
-            Some(whole) => whole.slice(y.wrapping_mul(self.row_bytes).wrapping_add(start), len),
-            None => self.input.row(y)?.slice(start, len),
-        }
+    pub fn bytes(&self, y: usize, start: usize, len: usize) -> Option<Src<'a>> {
+        let row = self.slot(y).checked_mul(self.row_bytes)?;
+        self.memory.slice(row.checked_add(start)?, len)
     }
 
     /// Gathers kernel row `i` of the output pixel at `(y, x)`: `[kernel_w][channels]`.
@@ -218,7 +227,7 @@ impl Patches<'_> {
             self.pad_beside(&inside, run)?;
             return self.copy_inside(row as usize, &inside, run);
         }
-        let row = self.input.row(row as usize)?;
+        let row = self.row(row as usize)?;
         let mut column = self.left(x);
         for pixel in run.chunks_exact_mut(self.channels.max(1)) {
             if (0..i32::from(self.window.in_w)).contains(&column) {

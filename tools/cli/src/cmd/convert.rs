@@ -8,6 +8,7 @@ use fixie_compiler::data::Dataset;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::plan::Optimize;
 use fixie_compiler::quantize::{QuantizeOptions, WeightScale};
+use fixie_compiler::reduce::Reduction;
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use serde::Serialize;
@@ -54,6 +55,9 @@ pub struct Cmd {
     /// An output that is the next run's input, kept in the arena: OUT=IN. May be repeated.
     #[arg(long, value_name = "OUT=IN", value_parser = state)]
     state: Vec<(String, String)>,
+    /// Keep channels that the outputs do not depend on. Without them the outputs are the same.
+    #[arg(long)]
+    no_reduce: bool,
     /// Leave names, scales of layers and provenance out of the image.
     #[arg(long)]
     strip: bool,
@@ -74,6 +78,8 @@ struct Summary {
     macs: u64,
     layers: usize,
     weight_bytes: usize,
+    /// What the reductions saved; `null` if that is nothing.
+    reduction: Option<Reduction>,
     source_sha256: String,
     calibration_sha256: Option<String>,
 }
@@ -114,6 +120,7 @@ impl Cmd {
             target: self.target,
             calibrator: self.percentile.unwrap_or(self.calibrator),
             quantize: QuantizeOptions { weights: self.weight_scale },
+            reduce: !self.no_reduce,
             optimize: self.optimize,
             strip: self.strip,
         };
@@ -168,6 +175,7 @@ impl Summary {
             macs: super::inspect::macs(metadata),
             layers: metadata.layers.len(),
             weight_bytes: metadata.layers.iter().map(|layer| layer.weight_bytes).sum(),
+            reduction: metadata.reduction,
             source_sha256: metadata.source_sha256.clone(),
             calibration_sha256: metadata.calibration_sha256.clone(),
         })
@@ -195,6 +203,7 @@ impl Summary {
             ),
             ("MACs", format!("{} in {} layers", table::count(self.macs), self.layers)),
         ];
+        facts.extend(self.reduction.map(|saved| ("left out", table::reduction(&saved))));
         if had_calibration && self.calibration_sha256.is_none() {
             let note = "the model is quantised already: the calibration data was not needed";
             facts.push(("note", note.to_owned()));

@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use fixie_compiler::metadata::{Layer, Metadata};
 use fixie_compiler::plan::PlanEntry;
+use fixie_compiler::reduce::Reduction;
 use fixie_compiler::session::{Network, PortInfo};
 use fixie_format::{Opcode, Section};
 use serde::Serialize;
@@ -37,6 +38,7 @@ struct Inspection<'a> {
     arena_bytes: usize,
     floor_bytes: Option<usize>,
     macs: Option<u64>,
+    reduction: Option<Reduction>,
     kernels: Vec<&'static str>,
     inputs: &'a [PortInfo],
     outputs: &'a [PortInfo],
@@ -73,6 +75,7 @@ impl<'a> Inspection<'a> {
             arena_bytes: image.arena_len(),
             floor_bytes: metadata.map(|m| m.floor_bytes),
             macs: metadata.map(macs),
+            reduction: metadata.and_then(|m| m.reduction),
             kernels: kernels.map(|op| op.name()).collect(),
             inputs: network.inputs(),
             outputs: network.outputs(),
@@ -120,6 +123,7 @@ impl<'a> Inspection<'a> {
         });
         facts.push(("arena", format!("{} bytes{floor}", bytes(self.arena_bytes))));
         facts.extend(self.macs.map(|macs| ("MACs", table::count(macs))));
+        facts.extend(self.reduction.map(|saved| ("left out", table::reduction(&saved))));
         facts.push(("kernels", self.kernels.join(" ")));
         if self.states > 0 {
             facts.push(("states", self.states.to_string()));

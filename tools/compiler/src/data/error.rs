@@ -30,13 +30,13 @@ impl DataError {
 pub enum Problem {
     /// The operating system refuses to read it.
     #[error("cannot be read: {0}")]
-    Read(io::Error),
+    Read(#[source] io::Error),
     /// It starts like neither kind of file.
     #[error("neither .npy nor .npz: save it with numpy.save or numpy.savez")]
     NotNumpy,
     /// The archive is damaged or of an unusual kind.
     #[error("not a sound .npz archive ({0}): save it again with numpy.savez")]
-    Archive(ZipError),
+    Archive(#[source] ZipError),
     /// An array of the archive cannot be unpacked.
     #[error("array `{array}` cannot be unpacked ({source}): save it again with numpy.savez")]
     Unpack {

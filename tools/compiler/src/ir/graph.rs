@@ -73,6 +73,15 @@ pub struct Node {
     pub clamp: Option<(f32, f32)>,
 }
 
+impl Node {
+    /// Smallest and largest integer of an output with this quantisation: the type's, narrowed by the
+    /// clamp.
+    pub fn integer_bounds(&self, quant: &Quant) -> (i32, i32) {
+        let (low, high) = self.clamp.unwrap_or((f32::NEG_INFINITY, f32::INFINITY));
+        (quant.quantize(low.into(), 0), quant.quantize(high.into(), 0))
+    }
+}
+
 /// A network: nodes in execution order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {

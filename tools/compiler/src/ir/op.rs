@@ -134,6 +134,13 @@ pub struct Conv {
     pub groups: usize,
 }
 
+impl Conv {
+    /// Whether windows reach beyond the input, where they see zeros.
+    pub fn is_padded(&self) -> bool {
+        self.pads_before.iter().chain(&self.pads_after).any(|&pad| pad != 0)
+    }
+}
+
 /// Geometry of a pooling window; one entry per spatial axis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pool {

@@ -8,7 +8,8 @@ use super::layout::Layout;
 use super::program::{BufferId, Params};
 use super::{Emitted, LowerError, Lowering, Value, dim};
 use crate::ir::{Constant, Conv, Node};
-use crate::quantize::requant::{self, Channel, Requant};
+use crate::quantize::accumulator;
+use crate::quantize::requant::{self, Requant};
 
 /// A convolution in integers, ready for any kernel.
 struct Integers {
@@ -91,31 +92,19 @@ impl<'g> Lowering<'g> {
         }
     }
 
-    /// Bias and multiplier of every output channel. The bias takes the input's zero point,
-    /// `bias − zero_point · Σw`, so that no kernel subtracts it.
+    /// Bias and multiplier of every output channel.
     fn accumulation(
         &self,
         node: &Node,
         (weights, taps): (Vec<i8>, usize),
     ) -> Result<Integers, LowerError> {
-        let input = self.input_quant(node, 0)?;
-        let weight_quant = self.input_quant(node, 1)?;
-        let output = f64::from(self.quant(node.output)?.scale());
-        let given: Vec<i32> = match node.inputs.get(2) {
-            Some(_) => self.integers(node, 2)?.iter().copied().collect(),
-            None => vec![0; weights.len() / taps.max(1)],
-        };
-        let channel = |(n, (weights, &bias)): (usize, (&[i8], &i32))| {
-            let sum: i64 = weights.iter().map(|&w| i64::from(w)).sum();
-            let weight_scale = f64::from(weight_quant.scale_at(n));
-            Channel {
-                ratio: f64::from(input.scale()) * weight_scale / output,
-                bias: i64::from(bias) - i64::from(input.zero_point) * sum,
-                swing: requant::weight_swing(weights.iter().map(|&w| i32::from(w))),
-            }
-        };
-        let channels: Vec<Channel> =
-            weights.chunks(taps.max(1)).zip(&given).enumerate().map(channel).collect();
+        if node.inputs.len() > 2 {
+            self.integers(node, 2)?;
+        }
+        let channels = accumulator::channels(self.graph, node).ok_or_else(|| {
+            let tensor = self.graph.tensor(node.output).name.clone();
+            LowerError::NotQuantized { tensor }
+        })?;
         let (requant, bias) = requant::convolution(&channels).map_err(LowerError::scales(node))?;
         Ok(Integers { weights, taps, bias, requant })
     }

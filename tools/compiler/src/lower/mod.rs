@@ -1,7 +1,7 @@
 //! From the quantised graph to the image's operators.
 //!
-//! Each operator family has a file. [`Lowering`] holds what they share: where every tensor lies
-//! ([`Value`]), the program so far, and how to get a tensor into another memory order.
+//! Each operator family has a file. `Lowering` holds what they share: where every tensor lies
+//! (`Value`), the program so far, and how to get a tensor into another memory order.
 //!
 //! Reshapes and transposes cost nothing here: they give the same memory another name. Only where a
 //! kernel needs another order than the one at hand is a copy emitted.

@@ -105,15 +105,15 @@ impl Chain<'_> {
 mod tests {
     use ndarray::arr1;
 
-    use super::super::testing::{Net, ops, values};
+    use super::super::testing::{Net, apply, ops, values};
     use super::super::{merge_reshapes, merge_transposes, remove_identity};
     use super::*;
     use crate::ir::{Quant, Unary};
 
     fn cleaned(mut graph: Graph) -> Graph {
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         let passes = [remove_identity::PASS, merge_reshapes::PASS, merge_transposes::PASS];
-        while passes.iter().map(|pass| pass.run(&mut graph)).sum::<usize>() > 0 {}
+        while passes.iter().map(|pass| apply(*pass, &mut graph)).sum::<usize>() > 0 {}
         graph
     }
 
@@ -160,13 +160,13 @@ mod tests {
         let x = net.input(&[1, 4]);
         let a = net.unary(Unary::Tanh, x);
         let y = net.node(Op::Add, &[x, a], &[1, 4]);
-        assert_eq!(PASS.run(&mut net.finish(&[y])), 0);
+        assert_eq!(apply(PASS, &mut net.finish(&[y])), 0);
 
         let mut net = Net::default();
         let x = net.input(&[1, 4]);
         net.graph.tensor_mut(x).quant = Some(Quant::per_tensor(0.1, 0));
         let c = net.counting(&[4]);
         let y = net.node(Op::Add, &[x, c], &[1, 4]);
-        assert_eq!(PASS.run(&mut net.finish(&[y])), 0);
+        assert_eq!(apply(PASS, &mut net.finish(&[y])), 0);
     }
 }

@@ -151,7 +151,7 @@ fn fold_before(graph: &mut Graph, index: usize) -> bool {
 
 fn is_padded(op: &Op) -> bool {
     match op {
-        Op::Conv(conv) => conv.pads_before.iter().chain(&conv.pads_after).any(|&pad| pad > 0),
+        Op::Conv(conv) => conv.is_padded(),
         _ => false,
     }
 }
@@ -160,7 +160,7 @@ fn is_padded(op: &Op) -> bool {
 mod tests {
     use ndarray::{arr1, arr2};
 
-    use super::super::testing::{Net, ops, values, window};
+    use super::super::testing::{Net, apply, ops, values, window};
     use super::*;
     use crate::ir::{Quant, Tensor};
 
@@ -182,7 +182,7 @@ mod tests {
         let one = net.scalar(1.0);
         let d = net.node(Op::Sub, &[one, c], &[1, 2]);
         let mut graph = net.finish(&[d]);
-        assert_eq!(PASS.run(&mut graph), 3);
+        assert_eq!(apply(PASS, &mut graph), 3);
         assert_eq!(ops(&graph), ["Dense"]);
         assert_eq!(values(&graph, 0, 1), [-2.0, -3.0, -4.0, 2.5, 3.0, 3.5]);
         assert_eq!(values(&graph, 0, 2), [-4.0, -5.0]);
@@ -198,7 +198,7 @@ mod tests {
         let summands = net.constant(arr1(&[1.0f32, 2.0, 3.0]).into_dyn());
         let c = net.node(Op::Add, &[b, summands], &[1, 4, 4, 3]);
         let mut graph = net.finish(&[c]);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(ops(&graph), ["Conv", "Transpose"]);
         assert_eq!(values(&graph, 0, 2), [1.0, 2.0, 3.0]);
     }
@@ -210,7 +210,7 @@ mod tests {
         let a = net.pointwise(x, 3);
         let columns = net.counting(&[3]);
         let b = net.node(Op::Mul, &[a, columns], &[1, 3, 3, 3]);
-        assert_eq!(PASS.run(&mut net.finish(&[b])), 0);
+        assert_eq!(apply(PASS, &mut net.finish(&[b])), 0);
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         let b = net.unary(Unary::Affine { scale: 2.0, offset: 1.0 }, a);
         net.graph.nodes[1].clamp = Some((0.0, 6.0));
         let mut graph = net.finish(&[b]);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(graph.nodes[0].clamp, Some((0.0, 6.0)));
         assert_eq!(values(&graph, 0, 2), [1.0, 1.0]);
     }
@@ -239,12 +239,12 @@ mod tests {
     #[test]
     fn before_a_convolution() {
         let mut graph = before_convolution(-2.0, 0);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(ops(&graph), ["Conv"]);
         assert_eq!(values(&graph, 0, 1), [0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25]);
         assert_eq!(values(&graph, 0, 2), [-14.0, -30.0]);
-        assert_eq!(PASS.run(&mut before_convolution(0.0, 1)), 1);
-        assert_eq!(PASS.run(&mut before_convolution(-2.0, 1)), 0, "padding holds zeros");
+        assert_eq!(apply(PASS, &mut before_convolution(0.0, 1)), 1);
+        assert_eq!(apply(PASS, &mut before_convolution(-2.0, 1)), 0, "padding holds zeros");
     }
 
     #[test]
@@ -268,7 +268,7 @@ mod tests {
         let b = net.node(Op::Add, &[a, bias], &[1, 2]);
         net.graph.tensor_mut(b).quant = Some(Quant::per_tensor(0.5, 4));
         let mut graph = net.finish(&[b]);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(ops(&graph), ["Dense"]);
         let taken = graph.tensor(graph.nodes[0].inputs[2]);
         let integers = arr1(&[70_000, -3]).into_dyn();

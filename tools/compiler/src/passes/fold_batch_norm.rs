@@ -51,7 +51,7 @@ pub(super) fn scale_and_shift(graph: &Graph, node: &Node) -> Option<(Vec<f64>, V
 mod tests {
     use ndarray::arr1;
 
-    use super::super::testing::{Net, ops, values};
+    use super::super::testing::{Net, apply, ops, values};
     use super::*;
     use crate::ir::{Quant, TensorId, Unary};
 
@@ -77,7 +77,7 @@ mod tests {
         let a = net.pointwise(x, 2); // weights 1, 1.5 | 2, 2.5
         let b = batch_norm(&mut net, a);
         let mut graph = net.finish(&[b]);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(ops(&graph), ["Conv"]);
         assert_close(&values(&graph, 0, 1), &[1.0, 1.5, 8.0, 10.0]);
         assert_close(&values(&graph, 0, 2), &[-2.0, -3.0]);
@@ -94,7 +94,7 @@ mod tests {
         let b = net.node(Op::Reshape, &[a], &[1, 2, 1, 1]);
         let c = batch_norm(&mut net, b);
         let mut graph = net.finish(&[c]);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(ops(&graph), ["Dense", "Reshape"]);
         assert_close(&values(&graph, 0, 1), &[1.0, 1.5, 2.0, 10.0, 12.0, 14.0]);
         assert_close(&values(&graph, 0, 2), &[8.0, 77.0]);
@@ -109,14 +109,14 @@ mod tests {
         let a = net.pointwise(x, 2);
         let b = batch_norm(&mut net, a);
         let c = net.unary(Unary::Tanh, a);
-        assert_eq!(PASS.run(&mut net.finish(&[b, c])), 0);
+        assert_eq!(apply(PASS, &mut net.finish(&[b, c])), 0);
 
         let mut net = Net::default();
         let x = net.input(&[1, 2, 3, 3]);
         let a = net.pointwise(x, 2);
         net.graph.tensor_mut(a).quant = Some(Quant::per_tensor(0.5, 0));
         let b = batch_norm(&mut net, a);
-        assert_eq!(PASS.run(&mut net.finish(&[b])), 0);
+        assert_eq!(apply(PASS, &mut net.finish(&[b])), 0);
     }
 
     #[test]
@@ -126,6 +126,6 @@ mod tests {
         let a = net.pointwise(x, 4);
         let b = net.node(Op::Reshape, &[a], &[1, 2, 8]);
         let c = batch_norm(&mut net, b);
-        assert_eq!(PASS.run(&mut net.finish(&[c])), 0);
+        assert_eq!(apply(PASS, &mut net.finish(&[c])), 0);
     }
 }

@@ -69,7 +69,7 @@ fn takes_clamp(op: &Op) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Net, ops, pool};
+    use super::super::testing::{Net, apply, ops, pool};
     use super::*;
     use crate::ir::Unary;
 
@@ -87,7 +87,7 @@ mod tests {
         let b = net.unary(Unary::Relu, a);
         let c = net.unary(clip(-1.0, 6.0), b);
         let mut graph = net.finish(&[c]);
-        assert_eq!(PASS.run(&mut graph), 2);
+        assert_eq!(apply(PASS, &mut graph), 2);
         assert_eq!(ops(&graph), ["Conv"]);
         assert_eq!(graph.nodes[0].clamp, Some((0.0, 6.0)));
         assert_eq!(graph.tensor(graph.outputs[0]).name, "Clip3");
@@ -102,7 +102,7 @@ mod tests {
         let c = net.node(Op::Reshape, &[b], &[1, 36]);
         let d = net.unary(Unary::Relu, c);
         let mut graph = net.finish(&[d]);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(ops(&graph), ["Conv", "Transpose", "Reshape"]);
         assert_eq!(graph.nodes[0].clamp, Some((0.0, INF)));
         let names = graph.nodes.iter().map(|node| &graph.tensor(node.output).name[..]);
@@ -118,7 +118,7 @@ mod tests {
         let b = net.node(Op::MaxPool(pool(2, 2)), &[a], &[1, 4, 2, 2]);
         let c = net.unary(Unary::Relu, b);
         let mut graph = net.finish(&[c]);
-        PASS.run(&mut graph);
+        apply(PASS, &mut graph);
         assert_eq!(ops(&graph), ["Conv", "MaxPool"]);
         let clamps = [0, 1].map(|node: usize| graph.nodes[node].clamp);
         assert_eq!(clamps, [Some((0.0, INF)), None]);
@@ -128,7 +128,7 @@ mod tests {
         let b = net.node(Op::MaxPool(pool(2, 2)), &[x], &[1, 2, 2, 2]);
         let c = net.unary(Unary::Relu, b);
         let mut graph = net.finish(&[c]);
-        PASS.run(&mut graph);
+        apply(PASS, &mut graph);
         assert_eq!(graph.nodes[0].clamp, Some((0.0, INF)), "the input cannot take it");
     }
 
@@ -140,7 +140,7 @@ mod tests {
         let b = net.unary(clip(-3.0, -1.0), a);
         let c = net.unary(Unary::Relu, b);
         let mut graph = net.finish(&[c]);
-        PASS.run(&mut graph);
+        apply(PASS, &mut graph);
         assert_eq!(graph.nodes[0].clamp, Some((0.0, 0.0)));
     }
 
@@ -150,7 +150,7 @@ mod tests {
         let x = net.input(&[1, 4]);
         let a = net.node(Op::Add, &[x, x], &[1, 4]);
         let b = net.unary(Unary::Relu, a);
-        assert_eq!(PASS.run(&mut net.finish(&[a, b])), 0);
+        assert_eq!(apply(PASS, &mut net.finish(&[a, b])), 0);
     }
 
     #[test]
@@ -162,7 +162,7 @@ mod tests {
             let b = net.unary(Unary::Relu, a);
             net.graph.tensor_mut(a).quant = before;
             net.graph.tensor_mut(b).quant = after;
-            PASS.run(&mut net.finish(&[b])) == 1
+            apply(PASS, &mut net.finish(&[b])) == 1
         };
         let fine = || Some(Quant::per_tensor(0.1, 0));
         let coarse = || Some(Quant::per_tensor(0.5, 0));

@@ -23,7 +23,7 @@ fn rewrite(graph: &mut Graph, index: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Net, ops, pool};
+    use super::super::testing::{Net, apply, ops, pool};
     use super::*;
 
     fn average(kernel: usize, extent: usize) -> Graph {
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn a_window_over_everything_is_a_mean() {
         let mut graph = average(4, 1);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(ops(&graph), ["ReduceMean"]);
         assert_eq!(graph.nodes[0].op, Op::Mean { axes: vec![2, 3] });
         assert_eq!(graph.tensor(graph.outputs[0]).shape, [1, 5, 1, 1]);
@@ -45,6 +45,6 @@ mod tests {
 
     #[test]
     fn a_smaller_window_stays_a_pool() {
-        assert_eq!(PASS.run(&mut average(3, 2)), 0);
+        assert_eq!(apply(PASS, &mut average(3, 2)), 0);
     }
 }

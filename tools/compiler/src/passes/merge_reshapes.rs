@@ -24,7 +24,7 @@ fn rewrite(graph: &mut Graph, index: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Net, ops};
+    use super::super::testing::{Net, apply, ops};
     use super::*;
     use crate::ir::Quant;
 
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_chain_becomes_one() {
         let mut graph = reshapes();
-        PASS.run(&mut graph);
+        apply(PASS, &mut graph);
         assert_eq!(ops(&graph), ["Reshape"]);
         assert_eq!(graph.tensor(graph.outputs[0]).shape, [2, 12]);
     }
@@ -51,7 +51,7 @@ mod tests {
         let middle = graph.nodes[1].output;
         let quant = Some(Quant::per_tensor(0.5, 1));
         graph.tensor_mut(middle).quant.clone_from(&quant);
-        PASS.run(&mut graph);
+        apply(PASS, &mut graph);
         assert_eq!(ops(&graph), ["Reshape"]);
         assert_eq!(graph.tensor(graph.inputs[0]).quant, quant);
         assert_eq!(graph.tensor(graph.outputs[0]).quant, quant);
@@ -60,7 +60,7 @@ mod tests {
         let (x, middle) = (graph.inputs[0], graph.nodes[1].output);
         graph.tensor_mut(x).quant = Some(Quant::per_tensor(0.25, 1));
         graph.tensor_mut(middle).quant = quant;
-        PASS.run(&mut graph);
+        apply(PASS, &mut graph);
         assert_eq!(ops(&graph), ["Reshape", "Reshape"], "two roundings need two nodes");
     }
 }

@@ -145,7 +145,7 @@ fn permuted<T: Clone>(mut values: ArrayD<T>, perm: &[usize]) -> ArrayD<T> {
 #[cfg(test)]
 mod tests {
     use super::super::remove_identity;
-    use super::super::testing::{Net, ops, values};
+    use super::super::testing::{Net, apply, ops, values};
     use super::*;
     use crate::ir::{PadMode, Quant, Unary};
 
@@ -153,7 +153,7 @@ mod tests {
     const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
 
     fn simplify(graph: &mut Graph) {
-        while PASS.run(graph) + remove_identity::PASS.run(graph) > 0 {}
+        while apply(PASS, graph) + apply(remove_identity::PASS, graph) > 0 {}
     }
 
     /// Channels last between two convolutions, with `body` there.
@@ -227,7 +227,7 @@ mod tests {
         let a = net.node(Op::Add, &[x, t], &[1, 3, 5, 2]);
         let b = net.transpose(a, &TO_FIRST);
         let mut graph = net.finish(&[b]);
-        assert_eq!(PASS.run(&mut graph), 0);
+        assert_eq!(apply(PASS, &mut graph), 0);
     }
 
     #[test]
@@ -239,7 +239,7 @@ mod tests {
         net.graph.tensor_mut(a).quant = Some(Quant::per_tensor(0.25, 2));
         let b = net.transpose(a, &TO_LAST);
         let mut graph = net.finish(&[b]);
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         assert_eq!(ops(&graph), ["Transpose", "Tanh"]);
         let quant = |node: usize| graph.tensor(graph.nodes[node].output).quant.clone();
         assert_eq!(quant(0), Some(Quant::per_tensor(0.5, 1)));

@@ -24,6 +24,8 @@ mod remove_identity;
 mod rewrite;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use thiserror::Error;
 

@@ -61,7 +61,7 @@ fn is_identity(graph: &Graph, node: &Node) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Net, ops};
+    use super::super::testing::{Net, apply, ops};
     use super::*;
     use crate::ir::{Interpolation, PadMode, Quant, Resize, SliceAxis, TensorId};
 
@@ -116,9 +116,9 @@ mod tests {
     fn identities_go_and_others_stay() {
         for (identity, other) in cases() {
             let mut graph = between_two_tanh(identity.clone());
-            assert_eq!(PASS.run(&mut graph), 1, "{identity:?}");
+            assert_eq!(apply(PASS, &mut graph), 1, "{identity:?}");
             assert_eq!(ops(&graph), ["Tanh", "Tanh"]);
-            assert_eq!(PASS.run(&mut between_two_tanh(other.clone())), 0, "{other:?}");
+            assert_eq!(apply(PASS, &mut between_two_tanh(other.clone())), 0, "{other:?}");
         }
     }
 
@@ -129,7 +129,7 @@ mod tests {
         let a = net.unary(Unary::Tanh, x);
         let b = net.node(Op::Reshape, &[a], &[1, 6]);
         let mut graph = net.finish(&[b]);
-        PASS.run(&mut graph);
+        apply(PASS, &mut graph);
         assert_eq!(ops(&graph), ["Tanh"]);
         assert_eq!(graph.tensor(graph.outputs[0]).name, "Reshape2");
     }
@@ -140,9 +140,9 @@ mod tests {
         let (a, b) = (graph.nodes[0].output, graph.nodes[1].output);
         graph.tensor_mut(a).quant = Some(Quant::per_tensor(0.5, 0));
         graph.tensor_mut(b).quant = Some(Quant::per_tensor(0.25, 0));
-        assert_eq!(PASS.run(&mut graph), 0);
+        assert_eq!(apply(PASS, &mut graph), 0);
         graph.tensor_mut(a).quant = None;
-        assert_eq!(PASS.run(&mut graph), 1);
+        assert_eq!(apply(PASS, &mut graph), 1);
         let rounded: TensorId = graph.nodes[0].output;
         assert_eq!(graph.tensor(rounded).quant, Some(Quant::per_tensor(0.25, 0)));
     }
@@ -153,6 +153,6 @@ mod tests {
         let x = net.input(&[1, 6]);
         let y = net.node(Op::Reshape, &[x], &[1, 6]);
         let mut graph = net.finish(&[y]);
-        assert_eq!(PASS.run(&mut graph), 0);
+        assert_eq!(apply(PASS, &mut graph), 0);
     }
 }

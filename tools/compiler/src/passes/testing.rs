@@ -2,7 +2,8 @@
 
 use ndarray::{ArrayD, IxDyn};
 
-use crate::ir::{Conv, Graph, Node, Op, Pool, TensorId, Unary};
+use super::Pass;
+use crate::ir::{Conv, Graph, Node, Op, Pool, TensorId, Unary, eval};
 
 /// A graph under construction; nodes and their outputs are named after operator and position.
 #[derive(Default)]
@@ -82,6 +83,39 @@ pub(super) fn window(kernel: usize, stride: usize) -> Conv {
 pub(super) fn pool(kernel: usize, stride: usize) -> Pool {
     let Conv { kernel, strides, dilations, pads_before, pads_after, .. } = window(kernel, stride);
     Pool { kernel, strides, dilations, pads_before, pads_after }
+}
+
+/// Runs a pass, checks that the graph is valid and computes what it did before, and returns how
+/// often the pass applied.
+pub(super) fn apply(pass: Pass, graph: &mut Graph) -> usize {
+    let before = graph.clone();
+    let applied = pass.run(graph);
+    assert_same(&before, graph, pass.name);
+    applied
+}
+
+/// Checks that two graphs compute the same outputs for some input.
+pub(super) fn assert_same(before: &Graph, after: &Graph, what: &str) {
+    after.validate().unwrap();
+    for (before, after) in outputs(before).iter().zip(outputs(after)) {
+        let close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * a.abs().max(1.0);
+        let alike = before.shape() == after.shape() && before.iter().zip(&after).all(close);
+        assert!(alike, "{what}: {before} became {after}");
+    }
+}
+
+/// The outputs for some input.
+fn outputs(graph: &Graph) -> Vec<ArrayD<f32>> {
+    let inputs = graph.inputs.iter().map(|id| {
+        let shape = IxDyn(&graph.tensor(*id).shape);
+        let mut count = 0.0f32;
+        ArrayD::from_shape_simple_fn(shape, || {
+            count += 1.7;
+            3.0 * count.sin()
+        })
+    });
+    let values = eval(graph, &inputs.collect::<Vec<_>>());
+    graph.outputs.iter().map(|id| values[id].clone()).collect()
 }
 
 /// The operators' names in order.

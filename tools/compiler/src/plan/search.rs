@@ -63,6 +63,9 @@ const MAX_GROUP: usize = 12;
 /// Rows per round that are tried.
 const ROWS: [usize; 4] = [1, 2, 4, 8];
 
+/// Instructions around each step, roughly.
+const CALL: f64 = 400.0;
+
 /// The groups that pay.
 pub fn groups(program: &Program, optimize: Optimize) -> Vec<Group> {
     let mut chosen: Vec<Group> = Vec::new();
@@ -70,7 +73,7 @@ pub fn groups(program: &Program, optimize: Optimize) -> Vec<Group> {
         return chosen;
     }
     let candidates = candidates(program);
-    let instructions = program.ops.iter().map(|op| op.macs as f64).sum::<f64>().max(1.0);
+    let instructions: f64 = program.ops.iter().map(|op| op.macs as f64 + CALL).sum();
     let mut arena_len = arrange(program, &chosen, Effort::Quick).arena_len;
     loop {
         let apart = |group: &&Group| {
@@ -124,7 +127,6 @@ fn with(chosen: &[Group], group: &Group) -> Vec<Group> {
 /// Instructions that interleaving costs, roughly: each step is a call, ends its rows with a block
 /// of pixels that is not full, and a depthwise kernel expands the rows around its own anew.
 fn cost(program: &Program, group: &Group) -> f64 {
-    const CALL: f64 = 400.0;
     const PIXELS_PER_BLOCK: f64 = 3.0;
     const EXPANSION: f64 = 2.0;
     let rounds = f64::from(program.ops[group.ops.end - 1].rows) / group.rows as f64;

@@ -3,11 +3,12 @@
 //! What the model states is kept as it is. The rest follows from ranges (of calibration, or of the
 //! functions themselves), in these steps:
 //!
-//! 1. [`share`]: operators that only move elements carry a known quantisation on;
-//! 2. [`activations`]: what is still open gets one, shared where operators need that;
-//! 3. [`share`]: where two known ones meet, a conversion is inserted;
-//! 4. [`weights`], [`constants`]: constants become integers.
+//! 1. `share`: operators that only move elements carry a known quantisation on;
+//! 2. `activations`: what is still open gets one, shared where operators need that;
+//! 3. `share`: where two known ones meet, a conversion is inserted;
+//! 4. `weights`, `constants`: constants become integers.
 
+pub mod accumulator;
 mod activations;
 mod constants;
 pub mod requant;

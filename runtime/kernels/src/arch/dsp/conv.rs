@@ -43,6 +43,9 @@ struct BlocksArgs {
     gap: isize,
     /// Groups of four bytes per run, at least 1.
     run_quads: usize,
+    /// How many runs are left where they go on `wrap` bytes lower; 0 if they do not.
+    wrap_at: usize,
+    wrap: usize,
 }
 
 /// Arguments of `fixie_paired_expand`.
@@ -91,7 +94,8 @@ pub fn strip(
     step: usize,
 ) -> Option<()> {
     let run_len = strip.quads().wrapping_mul(4);
-    let quads = strip.rows().checked_mul(strip.quads())?;
+    let rows = strip.rows();
+    let quads = rows.count.checked_mul(strip.quads())?;
     let last = strip.pixels().checked_sub(1)?.checked_mul(step)?;
     let fits = quads == pairs.quads()
         && patch.len() == pairs.patch_words()
@@ -99,15 +103,18 @@ pub fn strip(
     fits.then_some(())?;
     let args = BlocksArgs {
         blocks: strip.blocks(),
-        source: strip.source().as_ptr(),
+        source: strip.source().as_ptr().wrapping_add(rows.first),
         pixel_step: strip.pixel_step(),
-        rows: strip.rows(),
-        gap: (strip.row_step() as isize).wrapping_sub(run_len as isize),
+        rows: rows.count,
+        gap: (rows.step as isize).wrapping_sub(run_len as isize),
         run_quads: strip.quads(),
+        wrap_at: rows.count.saturating_sub(rows.before),
+        wrap: rows.ring_bytes,
         ..block_args(pairs, patch, out, step)
     };
-    // SAFETY: it reads `rows` runs of `run_quads` groups of four bytes of each pixel, which
-    // `Strip::new` found inside the source, and writes as many lanes to the patch, which is that
+    // SAFETY: it reads `rows` runs of `run_quads` groups of four bytes of each pixel, going back
+    // `wrap` bytes before the last `wrap_at` of them, not before the first, which `Strip::new` found
+    // inside the source, and writes as many lanes to the patch, which is that
     // long, as checked above; then it does for every block what `block` argues, with the outputs of
     // the last pixel checked above.
     unsafe { fixie_paired_blocks(&args) };
@@ -165,6 +172,8 @@ fn block_args(pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize) -
         rows: 0,
         gap: 0,
         run_quads: 0,
+        wrap_at: 0,
+        wrap: 0,
     }
 }
 

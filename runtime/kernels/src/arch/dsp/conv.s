@@ -28,6 +28,9 @@
     .equ ROWS, 52           @ runs of bytes; with none, the lanes are there already
     .equ GAP, 56            @ bytes between the end of one run and the start of the next
     .equ QUADS, 60          @ groups of four bytes in a run
+    .equ WRAP_AT, 64        @ runs left where they go on at the start of a ring
+    .equ WRAP, 68           @ bytes to go back there
+    .equ BLOCKS_FRAME, 72
     .equ UNROLL, 8
 
 @ Starts the sums of a pair with its constants and its first four taps, and enters the loop.
@@ -59,7 +62,7 @@
     .thumb_func
 fixie_paired_blocks:
     push    {r4-r11, lr}
-    sub     sp, sp, #64
+    sub     sp, sp, #BLOCKS_FRAME
     ldmia   r0!, {r1-r8}
     @ The first four taps come before the loop. Its first pass starts so far into it that all passes
     @ end at its end, or at its end if there are no more taps: a group of four taps is 64 bytes.
@@ -71,9 +74,9 @@ fixie_paired_blocks:
     add     r6, r9, r6, lsl #6
     orr     r6, r6, #1
     stm     sp, {r1-r8}
-    ldm     r0, {r1-r8}
-    add     r9, sp, #PATCH_END
-    stm     r9, {r1-r8}
+    ldm     r0, {r1-r10}
+    add     r11, sp, #PATCH_END
+    stm     r11, {r1-r10}
 
     @ r0 patch, r1-r3 pixels, r10 runs left, r11 gap, r12 quads of a run
 1:  add     r9, sp, #SOURCE
@@ -98,12 +101,20 @@ fixie_paired_blocks:
     stmia   r0!, {r4-r9}
     subs    lr, lr, #1
     bne     3b
+    subs    r10, r10, #1
+    beq     9f
     add     r1, r1, r11
     add     r2, r2, r11
     add     r3, r3, r11
-    subs    r10, r10, #1
+    ldr     r4, [sp, #WRAP_AT]
+    cmp     r10, r4
     bne     2b
-    ldr     r0, [sp, #PATCH]
+    ldr     r4, [sp, #WRAP]
+    sub     r1, r1, r4
+    sub     r2, r2, r4
+    sub     r3, r3, r4
+    b       2b
+9:  ldr     r0, [sp, #PATCH]
 
     @ r0 patch, r1 weights, r2-r3 weights of four taps, r4-r6 one lane pair of each pixel,
     @ r7 patch end, r8-r10 full sums, r11-r12 and lr sums of channel 0
@@ -183,7 +194,7 @@ fixie_paired_blocks:
     subs    r4, r4, #1
     str     r4, [sp, #BLOCKS]
     bne.w   1b
-    add     sp, sp, #64
+    add     sp, sp, #BLOCKS_FRAME
     pop     {r4-r11, pc}
     .size fixie_paired_blocks, . - fixie_paired_blocks
 

@@ -1,0 +1,195 @@
+//! Small networks of random layers: every packing of the weights and every plan of the memory, with
+//! rings of rows or without, gives the same bytes, and these are what the layers compute in real
+//! numbers.
+
+use std::collections::BTreeMap;
+
+use fixie_compiler::calibrate::{Range, Ranges};
+use fixie_compiler::compile::Options;
+use fixie_compiler::ir::{Conv, Graph, Node, Op, Pool, TensorId, eval};
+use fixie_compiler::plan::Optimize;
+use fixie_compiler::quantize::{QuantizeOptions, quantize};
+use fixie_compiler::target::Target;
+use fixie_tests::random::{Random, check_images};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// A layer that is appended to what is there.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    Conv {
+        outputs: usize,
+        window: Square,
+    },
+    Depthwise(Square),
+    MaxPool(Square),
+    AvgPool(Square),
+    /// A pointwise convolution and the sum of its output and its input.
+    Residual,
+}
+
+/// A square window, its padding on all sides.
+#[derive(Clone, Copy, Debug)]
+struct Square {
+    kernel: usize,
+    stride: usize,
+    pad: usize,
+}
+
+impl Square {
+    fn output(self, input: usize) -> Option<usize> {
+        Some((input + 2 * self.pad).checked_sub(self.kernel)? / self.stride + 1)
+    }
+}
+
+fn square() -> impl Strategy<Value = Square> {
+    (1..=3usize, 1..=2usize, 0..=1usize).prop_map(|(kernel, stride, pad)| Square {
+        kernel,
+        stride,
+        pad: pad.min(kernel - 1),
+    })
+}
+
+fn layer() -> impl Strategy<Value = Layer> {
+    prop_oneof![
+        4 => (1..=10usize, square()).prop_map(|(outputs, window)| Layer::Conv { outputs, window }),
+        3 => square().prop_map(Layer::Depthwise),
+        1 => square().prop_map(Layer::MaxPool),
+        1 => square().prop_map(Layer::AvgPool),
+        2 => Just(Layer::Residual),
+    ]
+}
+
+/// A graph under construction.
+struct Builder {
+    graph: Graph,
+    random: Random,
+    last: TensorId,
+}
+
+impl Builder {
+    fn new(channels: usize, (height, width): (usize, usize), seed: u64) -> Self {
+        let mut graph = Graph::default();
+        let last = graph.add_activation("x", &[1, channels, height, width]);
+        graph.inputs = vec![last];
+        Self { graph, random: Random(seed), last }
+    }
+
+    /// Appends a node that reads `inputs`; every other one is followed by a rectifier.
+    fn push(&mut self, op: Op, inputs: Vec<TensorId>, shape: &[usize]) {
+        let count = self.graph.nodes.len();
+        let name = format!("n{count}");
+        let output = self.graph.add_activation(&name, shape);
+        let rectified = count.is_multiple_of(2) && op != Op::Reshape;
+        let clamp = rectified.then_some((0.0, f32::INFINITY));
+        self.graph.nodes.push(Node { name, op, inputs, output, clamp });
+        self.last = output;
+    }
+
+    /// Appends a layer, unless what is there is too small for it.
+    fn append(&mut self, layer: Layer) {
+        let shape = self.graph.tensor(self.last).shape.clone();
+        let (channels, x) = (shape[1], self.last);
+        let sized = |outputs: usize, window: Square| {
+            Some(vec![1, outputs, window.output(shape[2])?, window.output(shape[3])?])
+        };
+        match layer {
+            Layer::Conv { outputs, window } => {
+                if let Some(shape) = sized(outputs, window) {
+                    self.convolve(window, 1, &shape);
+                }
+            }
+            Layer::Depthwise(window) => {
+                if let Some(shape) = sized(channels, window) {
+                    self.convolve(window, channels, &shape);
+                }
+            }
+            Layer::MaxPool(window) => {
+                if let Some(shape) = sized(channels, window) {
+                    self.push(Op::MaxPool(pool(window)), vec![x], &shape);
+                }
+            }
+            Layer::AvgPool(window) => {
+                if let Some(shape) = sized(channels, window) {
+                    let op = Op::AvgPool { pool: pool(window), count_padding: false };
+                    self.push(op, vec![x], &shape);
+                }
+            }
+            Layer::Residual => {
+                self.convolve(Square { kernel: 1, stride: 1, pad: 0 }, 1, &shape);
+                self.push(Op::Add, vec![self.last, x], &shape);
+            }
+        }
+    }
+
+    fn convolve(&mut self, window: Square, groups: usize, shape: &[usize]) {
+        let inputs = self.graph.tensor(self.last).shape[1] / groups;
+        let weights = self.random.reals(&[shape[1], inputs, window.kernel, window.kernel]);
+        let bias = self.random.reals(&shape[1..2]);
+        let Pool { kernel, strides, dilations, pads_before, pads_after } = pool(window);
+        let op = Op::Conv(Conv { kernel, strides, dilations, pads_before, pads_after, groups });
+        let operands = [("weights", weights), ("bias", bias)];
+        let constants = operands.map(|(name, value)| self.graph.add_constant(name, value));
+        let inputs = [self.last].into_iter().chain(constants).collect();
+        self.push(op, inputs, shape);
+    }
+
+    /// Appends a dense layer behind a flattened map.
+    fn flatten(&mut self) {
+        let features = self.graph.tensor(self.last).len();
+        self.push(Op::Reshape, vec![self.last], &[1, features]);
+        let weights = self.random.reals(&[3, features]);
+        let weights = self.graph.add_constant("weights", weights);
+        self.push(Op::Dense, vec![self.last, weights], &[1, 3]);
+    }
+
+    /// The graph, its tensors quantised for the ranges that random inputs give.
+    fn quantised(mut self) -> Graph {
+        self.graph.outputs = vec![self.last];
+        let shape = self.graph.tensor(self.graph.inputs[0]).shape.clone();
+        let mut ranges: BTreeMap<String, Range> = BTreeMap::new();
+        for _ in 0..4 {
+            for (id, values) in eval(&self.graph, &[self.random.reals(&shape)]) {
+                let range = ranges.entry(self.graph.tensor(id).name.clone()).or_default();
+                *range = values.iter().fold(*range, |range, &x| range.union(Range::new(x, x)));
+            }
+        }
+        let ranges: Ranges = ranges.into_iter().collect();
+        quantize(&mut self.graph, Some(&ranges), &QuantizeOptions::default())
+            .expect("every tensor has a range");
+        self.graph
+    }
+}
+
+fn pool(window: Square) -> Pool {
+    Pool {
+        kernel: vec![window.kernel; 2],
+        strides: vec![window.stride; 2],
+        dilations: vec![1; 2],
+        pads_before: vec![window.pad; 2],
+        pads_after: vec![window.pad; 2],
+    }
+}
+
+proptest! {
+    // A failure prints the case itself.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn networks(
+        layers in vec(layer(), 2..=7), channels in 1..=6usize, extents in (5..=14usize, 5..=14usize),
+        seed: u64,
+    ) {
+        let mut builder = Builder::new(channels, extents, seed);
+        layers.into_iter().for_each(|layer| builder.append(layer));
+        builder.flatten();
+        let graph = builder.quantised();
+        let goals = [Optimize::Latency, Optimize::Balanced, Optimize::Ram];
+        let targets = [Target::Generic, Target::CortexM4];
+        let options: Vec<Options> = goals
+            .into_iter()
+            .flat_map(|optimize| targets.map(|target| Options { target, optimize, ..Options::default() }))
+            .collect();
+        check_images(&graph, &options, seed)?;
+    }
+}
