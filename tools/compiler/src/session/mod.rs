@@ -203,20 +203,23 @@ impl<'a> Session<'a> {
         Ok(self.engine.run()?)
     }
 
-    /// Fills the inputs as [`run_raw`](Self::run_raw) does, and computes nothing.
+    /// Fills the inputs as [`run_raw`](Self::run_raw) does, and gives the bytes of all of them one
+    /// after the other, as a device takes them.
     ///
     /// # Errors
     ///
     /// As [`run_raw`](Self::run_raw).
-    pub fn fill(&mut self, inputs: &[ArrayD<i8>]) -> Result<(), SessionError> {
+    pub fn fill(&mut self, inputs: &[ArrayD<i8>]) -> Result<Vec<u8>, SessionError> {
         self.check_count(inputs.len())?;
+        let mut bytes = Vec::new();
         for (index, (values, port)) in inputs.iter().zip(&self.network.inputs).enumerate() {
             let values = port.to_memory(values)?;
             let mut input = self.engine.input(index)?;
             port.check_raw(input.bytes_mut().len())?;
             input.bytes_mut().copy_from_slice(bytemuck::cast_slice(&values));
+            bytes.extend_from_slice(input.bytes_mut());
         }
-        Ok(())
+        Ok(bytes)
     }
 
     fn check_count(&self, found: usize) -> Result<(), SessionError> {
