@@ -32,11 +32,19 @@ struct Table {
     model: Vec<Model>,
 }
 
+/// The names of all models.
+pub fn names() -> Result<Vec<String>> {
+    Ok(table()?.into_iter().map(|model| model.name).collect())
+}
+
+fn table() -> Result<Vec<Model>> {
+    Ok(toml::from_str::<Table>(TABLE).context("tools/xtask/models.toml")?.model)
+}
+
 /// The models whose files are here, and the names of the others.
 pub fn available() -> Result<(Vec<Model>, Vec<String>)> {
-    let table: Table = toml::from_str(TABLE).context("tools/xtask/models.toml")?;
     let (here, elsewhere): (Vec<_>, Vec<_>) =
-        table.model.into_iter().partition(|model| resolve(&model.onnx).is_some());
+        table()?.into_iter().partition(|model| resolve(&model.onnx).is_some());
     Ok((here, elsewhere.into_iter().map(|model| model.name).collect()))
 }
 

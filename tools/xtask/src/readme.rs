@@ -1,18 +1,25 @@
 //! `cargo xtask readme`: the tables of figures in README.md, made from the checked-in figures.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use fixie_emulator::{BOARDS, Board};
 
 use crate::figures::{Figures, Table};
+use crate::models;
 use crate::process::root;
+
+/// What the incumbent executes, by model and board.
+const INCUMBENT: &str = include_str!("../incumbent.toml");
 
 /// Rewrite the tables of figures in README.md from tests/budgets.toml
 ///
-/// The tables stand between lines `<!-- figures: MODEL -->` and `<!-- end of figures -->`.
+/// The tables stand between lines `<!-- figures: TABLE -->` and `<!-- end of figures -->`; TABLE is
+/// `instructions` (cores and models) or the name of a board (bytes of each model there).
 #[derive(Args)]
 pub struct Command {
     /// Change nothing; fail if a table is not what it would be rewritten to
@@ -59,8 +66,11 @@ fn rewrite(text: &str, table: &Table) -> Result<String> {
         result.push_str(line);
         result.push('\n');
         let Some(rest) = line.strip_prefix(OPENING) else { continue };
-        let model = rest.strip_suffix(" -->").with_context(|| format!("malformed: {line}"))?;
-        result.push_str(&markdown(model, table)?);
+        let name = rest.strip_suffix(" -->").with_context(|| format!("malformed: {line}"))?;
+        result.push_str(&match name {
+            "instructions" => instructions(table)?,
+            board => bytes(Board::find(board)?, table)?,
+        });
         lines
             .find(|line| *line == CLOSING)
             .with_context(|| format!("'{line}' is not followed by '{CLOSING}'"))?;
@@ -70,35 +80,53 @@ fn rewrite(text: &str, table: &Table) -> Result<String> {
     Ok(result)
 }
 
-/// The rows of one model.
-fn markdown(model: &str, table: &Table) -> Result<String> {
-    let mut text = String::from(
-        "| core | instructions | per MAC | arena | stack | code | image |\n\
-         |---|--:|--:|--:|--:|--:|--:|\n",
-    );
-    let rows: Vec<_> = table.rows.iter().filter(|((name, _), _)| name == model).collect();
-    if rows.is_empty() {
-        bail!("tests/budgets.toml has no figures of '{model}'");
-    }
-    // In the order of the boards, from small to large.
-    for board in fixie_emulator::BOARDS {
-        let row = rows.iter().find(|((_, name), _)| name == board.name);
-        if let Some((_, figures)) = row {
-            text.push_str(&row_of(board.core, figures));
+/// Executed instructions of every model on every core, and what that is of the incumbent's.
+fn instructions(table: &Table) -> Result<String> {
+    let incumbent: HashMap<String, HashMap<String, u64>> =
+        toml::from_str(INCUMBENT).context("tools/xtask/incumbent.toml")?;
+    let models = measured(table)?;
+    let mut text =
+        format!("| core | {} |\n|---|{}\n", models.join(" | "), "--:|".repeat(models.len()));
+    for board in BOARDS {
+        let _ = write!(text, "| {} ", board.core);
+        for model in &models {
+            let Some(figures) = find(table, model, board) else {
+                text.push_str("| – ");
+                continue;
+            };
+            let _ = write!(text, "| {} ", grouped(figures.instructions));
+            if let Some(theirs) = incumbent.get(model).and_then(|model| model.get(board.name)) {
+                let share = figures.instructions as f64 / *theirs as f64;
+                let _ = write!(text, "({share:.2}×) ");
+            }
         }
+        text.push_str("|\n");
     }
     Ok(text)
 }
 
-fn row_of(core: &str, figures: &Figures) -> String {
-    let mut row = format!("| {core} | {} | ", grouped(figures.instructions));
-    let _ = write!(row, "{:.2} ", figures.instructions as f64 / figures.macs.max(1) as f64);
-    let sizes = [figures.arena_bytes, figures.stack_bytes, figures.code_bytes, figures.image_bytes];
-    for bytes in sizes {
-        let _ = write!(row, "| {} ", grouped(bytes));
+/// Bytes of every model on one board.
+fn bytes(board: &Board, table: &Table) -> Result<String> {
+    let mut text =
+        String::from("| model | arena | stack | code | image |\n|---|--:|--:|--:|--:|\n");
+    for model in measured(table)? {
+        let Some(figures) = find(table, &model, board) else { continue };
+        let Figures { arena_bytes, stack_bytes, code_bytes, image_bytes, .. } = *figures;
+        let row = [arena_bytes, stack_bytes, code_bytes, image_bytes].map(grouped);
+        let _ = writeln!(text, "| {model} | {} |", row.join(" | "));
     }
-    row.push_str("|\n");
-    row
+    Ok(text)
+}
+
+/// The models that have figures, in the order of the table of models.
+fn measured(table: &Table) -> Result<Vec<String>> {
+    let mut names = models::names()?;
+    names.retain(|name| table.rows.keys().any(|(model, _)| model == name));
+    Ok(names)
+}
+
+fn find<'t>(table: &'t Table, model: &str, board: &Board) -> Option<&'t Figures> {
+    table.rows.get(&(model.to_owned(), board.name.to_owned()))
 }
 
 /// Digits in groups of three, as one reads them.
@@ -120,7 +148,7 @@ mod tests {
 
     fn table() -> Table {
         let figures = Figures {
-            instructions: 1_234_567,
+            instructions: 769_771,
             cycles_estimate: None,
             macs: 1_000_000,
             arena_bytes: 2048,
@@ -128,24 +156,33 @@ mod tests {
             code_bytes: 12_000,
             image_bytes: 999,
         };
-        let key = ("digits".to_owned(), "cortex-m4".to_owned());
+        let key = ("kws".to_owned(), "cortex-m4".to_owned());
         Table { compiler: String::new(), rows: [(key, figures)].into() }
     }
 
     #[test]
     fn a_table_replaces_what_was_between_the_markers() {
-        let text = "before\n<!-- figures: digits -->\nold\n<!-- end of figures -->\nafter\n";
+        let text = "before\n<!-- figures: cortex-m4 -->\nold\n<!-- end of figures -->\nafter\n";
         let once = rewrite(text, &table()).unwrap();
-        assert!(once.starts_with("before\n<!-- figures: digits -->\n| core |"), "{once}");
-        assert!(once.contains("| Cortex-M4F | 1,234,567 | 1.23 | 2,048 | 300 | 12,000 | 999 |\n"));
+        assert!(once.starts_with("before\n<!-- figures: cortex-m4 -->\n| model |"), "{once}");
+        assert!(once.contains("| kws | 2,048 | 300 | 12,000 | 999 |\n"), "{once}");
         assert!(once.ends_with("|\n<!-- end of figures -->\nafter\n") && !once.contains("old"));
         assert_eq!(rewrite(&once, &table()).unwrap(), once);
     }
 
     #[test]
+    fn instructions_are_compared_with_the_incumbents() {
+        let text = "<!-- figures: instructions -->\n<!-- end of figures -->\n";
+        let text = rewrite(text, &table()).unwrap();
+        assert!(text.contains("| core | kws |\n|---|--:|\n"), "{text}");
+        assert!(text.contains("| Cortex-M4F | 769,771 (0.10×) |\n"), "{text}");
+        assert!(text.contains("| Cortex-M7 | – |\n"), "{text}");
+    }
+
+    #[test]
     fn an_open_or_unknown_table_is_an_error() {
-        assert!(rewrite("<!-- figures: digits -->\n", &table()).is_err());
-        let unknown = "<!-- figures: letters -->\n<!-- end of figures -->\n";
+        assert!(rewrite("<!-- figures: instructions -->\n", &table()).is_err());
+        let unknown = "<!-- figures: cortex-m9 -->\n<!-- end of figures -->\n";
         assert!(rewrite(unknown, &table()).is_err());
     }
 }
