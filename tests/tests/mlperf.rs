@@ -27,10 +27,12 @@ const CONVERSION: Duration = Duration::from_mins(1);
 const WITHIN_ONE_UNIT: f64 = 0.99;
 /// Models that fall short of that goal, and what they reach today; they must not fall further.
 ///
-/// TensorFlow Lite rounds a convolution's result twice, first to *r* fractional bits, which is the
-/// same as rounding once after a step of 2^-(r + 1) away from zero. That moves one output in some
-/// hundreds by a unit, in every layer; later layers multiply it, and a logit that moves by one unit
-/// moves probabilities by many.
+/// TensorFlow Lite's reference kernels round a convolution's result twice, first to the *r* bits
+/// that its multiplier is shifted by, which is the same as rounding once after a step of 2^-(r + 1)
+/// away from zero; its dense layers, and ONNX everywhere, round once. Fed with TensorFlow Lite's own
+/// inputs, every convolution of these two models differs in 0.02 % to 0.5 % of its outputs, all of
+/// them explained by the second rounding, and no other layer differs. Later layers multiply that,
+/// and a logit that moves by one unit moves probabilities by many.
 const SHORT_OF_GOAL: [(&str, f64); 2] = [("kws", 0.98), ("ic", 0.88)];
 
 /// A model, and what its image is measured against.
