@@ -117,6 +117,11 @@ impl Table {
 }
 
 impl Figures {
+    /// Whether a figure depends on the compiler of the firmware.
+    pub fn by_compiler(name: &str) -> bool {
+        !matches!(name, "macs" | "arena_bytes" | "image_bytes")
+    }
+
     /// The figures with their names, in the order of the file.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [
