@@ -1,7 +1,6 @@
 //! Writing an image.
 
 use std::collections::HashMap;
-use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
@@ -85,9 +84,9 @@ impl ImageBuilder {
         offset
     }
 
-    /// Sets the metadata, a JSON text.
-    pub fn metadata(&mut self, json: String) {
-        self.sections[Section::Metadata as usize] = json.into_bytes();
+    /// Sets the metadata, a compressed JSON text.
+    pub fn metadata(&mut self, bytes: Vec<u8>) {
+        self.sections[Section::Metadata as usize] = bytes;
     }
 
     /// Lays the sections out and seals them with the checksum.
@@ -166,7 +165,7 @@ mod tests {
         assert_eq!(builder.data(&[1i32, 2]), 0);
         assert_eq!(builder.data(&[3u8]), 8);
         assert_eq!(builder.data(&[1i32, 2]), 0, "equal data is stored once");
-        builder.metadata("{}".into());
+        builder.metadata(b"{}".to_vec());
         let bytes = builder.build();
         let mut aligned = Aligned([0; 512]);
         aligned.0[..bytes.len()].copy_from_slice(&bytes);

@@ -1,6 +1,7 @@
 //! The whole way from a model to an image.
 
 use std::collections::HashSet;
+use std::io;
 
 use thiserror::Error;
 
@@ -89,9 +90,9 @@ pub enum CompileError {
     /// No kernel does what a node asks for.
     #[error(transparent)]
     Lower(#[from] LowerError),
-    /// The metadata cannot be written as JSON: a scale is not a number.
+    /// The metadata cannot be written.
     #[error("the metadata cannot be written: {0}")]
-    Metadata(#[from] serde_json::Error),
+    Metadata(#[from] io::Error),
     /// The runtime refuses the image: a defect of the compiler.
     #[error("the runtime refuses the image that was made; please report this with the model")]
     Refused(#[source] SessionError),
@@ -137,8 +138,8 @@ pub fn assemble(
     let program = lower(&graph, options.target)?;
     let plan = plan(&program, options.optimize);
     let metadata = Metadata::describe(&graph, &program, &plan, (provenance, options.target));
-    let json = if options.strip { String::new() } else { serde_json::to_string(&metadata)? };
-    let image = pack(program, &plan, json);
+    let packed = if options.strip { Vec::new() } else { metadata.pack()? };
+    let image = pack(program, &plan, packed);
     Network::new(&image).map_err(CompileError::Refused)?;
     Ok(Compiled { image, metadata, graph })
 }

@@ -1,6 +1,10 @@
 //! What an image says about itself: names, shapes, provenance. Never read on a device.
 
+use std::io::{self, Read};
+
 use fixie_format::{Image, Section};
+use flate2::Compression;
+use flate2::read::{ZlibDecoder, ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -10,7 +14,10 @@ use crate::plan::{Plan, PlanEntry};
 use crate::reduce::Reduction;
 use crate::target::Target;
 
-/// The contents of the metadata section, as JSON.
+/// The longest JSON text that is unpacked: a few bytes of a hostile image could stand for gigabytes.
+const MAX_JSON_LEN: u64 = 1 << 24;
+
+/// The contents of the metadata section: as JSON, compressed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
     /// The version of the compiler.
@@ -83,6 +90,9 @@ pub enum MetadataError {
     /// It is not what this version writes.
     #[error("the image's metadata cannot be read: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// It cannot be unpacked, or is longer than any that this version writes.
+    #[error("the image's metadata cannot be unpacked: {0}")]
+    Compression(#[from] io::Error),
 }
 
 impl Metadata {
@@ -92,10 +102,28 @@ impl Metadata {
     ///
     /// [`MetadataError`].
     pub fn of(image: &Image<'_>) -> Result<Self, MetadataError> {
-        match image.section(Section::Metadata) {
-            [] => Err(MetadataError::Stripped),
-            json => Ok(serde_json::from_slice(json)?),
+        let section = image.section(Section::Metadata);
+        if section.is_empty() {
+            return Err(MetadataError::Stripped);
         }
+        let mut json = Vec::new();
+        ZlibDecoder::new(section).take(MAX_JSON_LEN + 1).read_to_end(&mut json)?;
+        if json.len() as u64 > MAX_JSON_LEN {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge).into());
+        }
+        Ok(serde_json::from_slice(&json)?)
+    }
+
+    /// The bytes of the metadata section.
+    ///
+    /// # Errors
+    ///
+    /// Never, as far as is known; the libraries' types say so.
+    pub(crate) fn pack(&self) -> io::Result<Vec<u8>> {
+        let json = serde_json::to_vec(self)?;
+        let mut bytes = Vec::new();
+        ZlibEncoder::new(&json[..], Compression::best()).read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
 
     /// Describes a planned program.
@@ -155,4 +183,54 @@ pub struct Provenance {
     pub calibration_sha256: Option<String>,
     /// What the reductions saved; `None` if that is nothing.
     pub reduction: Option<Reduction>,
+}
+
+#[cfg(test)]
+mod tests {
+    use fixie_format::ImageBuilder;
+
+    use super::*;
+
+    /// Reads the metadata of an otherwise empty image.
+    fn read(section: Vec<u8>) -> Result<Metadata, MetadataError> {
+        let mut builder = ImageBuilder::new();
+        builder.metadata(section);
+        let mut image = vec![0u128; builder.build().len().div_ceil(16)];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut image);
+        bytes[..builder.build().len()].copy_from_slice(&builder.build());
+        Metadata::of(&Image::parse(&bytes[..builder.build().len()]).unwrap())
+    }
+
+    fn compressed(text: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        ZlibEncoder::new(text, Compression::best()).read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn what_is_packed_is_read() {
+        let metadata = Metadata {
+            compiler: "1".to_owned(),
+            source_sha256: String::new(),
+            calibration_sha256: None,
+            target: Target::default(),
+            inputs: vec!["x".to_owned()],
+            outputs: Vec::new(),
+            layers: Vec::new(),
+            plan: Vec::new(),
+            floor_bytes: 7,
+            reduction: Some(Reduction::default()),
+        };
+        assert_eq!(read(metadata.pack().unwrap()).unwrap(), metadata);
+    }
+
+    #[test]
+    fn what_is_not_metadata_is_refused() {
+        assert!(matches!(read(Vec::new()), Err(MetadataError::Stripped)));
+        assert!(matches!(read(b"{}".to_vec()), Err(MetadataError::Compression(_))));
+        assert!(matches!(read(compressed(b"{}")), Err(MetadataError::Malformed(_))));
+        let endless = compressed(&vec![b' '; MAX_JSON_LEN as usize + 1]);
+        assert!(endless.len() < 100_000);
+        assert!(matches!(read(endless), Err(MetadataError::Compression(_))));
+    }
 }

@@ -6,7 +6,7 @@ use crate::lower::program::{BufferId, Program};
 use crate::plan::Plan;
 
 /// Writes the image.
-pub(crate) fn pack(mut program: Program, plan: &Plan, metadata: String) -> Vec<u8> {
+pub(crate) fn pack(mut program: Program, plan: &Plan, metadata: Vec<u8>) -> Vec<u8> {
     let image = &mut program.image;
     for (index, buffer) in program.buffers.iter().enumerate() {
         let (place, offset) = match buffer.data {

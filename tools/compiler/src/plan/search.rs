@@ -7,7 +7,8 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-use fixie_format::{Opcode, op};
+use fixie_format::Opcode;
+use fixie_format::op::{self, planar};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,7 +16,7 @@ use thiserror::Error;
 use super::place::Effort;
 use super::schedule::{Group, is_group};
 use super::{Plan, arrange};
-use crate::lower::program::{Params, Program};
+use crate::lower::program::{Params, Program, ProgramOp};
 
 /// What a plan may spend instructions on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,27 +125,33 @@ fn with(chosen: &[Group], group: &Group) -> Vec<Group> {
     groups
 }
 
-/// Instructions that interleaving costs, roughly: each step is a call, ends its rows with a block
-/// of pixels that is not full, and a depthwise kernel expands the rows around its own anew.
+/// Instructions that interleaving costs, roughly: each step is a call and ends its rows with a block
+/// that is not full.
 fn cost(program: &Program, group: &Group) -> f64 {
-    const PIXELS_PER_BLOCK: f64 = 3.0;
-    const EXPANSION: f64 = 2.0;
     let rounds = f64::from(program.ops[group.ops.end - 1].rows) / group.rows as f64;
-    let of_op = |op: &crate::lower::program::ProgramOp| {
+    let of_op = |op: &ProgramOp| {
         let steps = rounds.min(op.rows.into());
         let Params::Conv(op::Conv { window, .. }) = op.params else { return CALL * steps };
-        let pixels = f64::from(window.out_w) * (f64::from(op.rows) / steps);
-        let waste = (pixels / PIXELS_PER_BLOCK).ceil() * PIXELS_PER_BLOCK / pixels - 1.0;
-        let halo = f64::from(window.kernel_h.saturating_sub(window.stride_h));
-        let expanded = match op.opcode {
+        let rows = f64::from(op.rows) / steps;
+        let more = match op.opcode {
             Opcode::DepthwisePlanar => {
-                EXPANSION * halo * f64::from(window.in_w) * f64::from(window.in_c) * steps
+                // For every few channels the kernels are unpacked, and the rows around expanded,
+                // anew.
+                const GROUP: f64 = 1600.0;
+                let groups = f64::from(window.in_c) / planar::CHANNELS as f64;
+                let rows_per_block = if window.stride_h == 1 { 2.0 } else { 1.0 };
+                GROUP * groups * steps + waste(rows, rows_per_block) * 2.0 * op.macs as f64
             }
-            _ => waste * op.macs as f64,
+            _ => waste(rows * f64::from(window.out_w), 3.0) * op.macs as f64,
         };
-        CALL * steps + expanded
+        CALL * steps + more
     };
     program.ops[group.ops.clone()].iter().map(of_op).sum()
+}
+
+/// What is computed in vain if `count` things are computed in whole blocks, as a share of them.
+fn waste(count: f64, block: f64) -> f64 {
+    (count / block).ceil() * block / count - 1.0
 }
 
 #[cfg(test)]

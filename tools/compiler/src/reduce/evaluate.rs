@@ -27,7 +27,7 @@ pub(super) enum EvaluateError {
 pub(super) fn run(graph: &Graph, inputs: &[ArrayD<i8>]) -> Result<Vec<ArrayD<i32>>, EvaluateError> {
     let program = lower(graph, Target::Generic)?;
     let plan = plan(&program, Optimize::Latency);
-    let network = Network::new(&pack(program, &plan, String::new()))?;
+    let network = Network::new(&pack(program, &plan, Vec::new()))?;
     let mut arena = network.arena();
     let mut session = network.session(&mut arena)?;
     session.run_raw(inputs)?;
