@@ -37,8 +37,8 @@ mod write;
 pub use error::ImageError;
 pub use field::Record;
 pub use image::{
-    ALIGNMENT, CHECKSUM_OFFSET, Header, Image, MAGIC, Preview, Section, SectionRange,
-    VERSION_MAJOR, VERSION_MINOR, checksum, preview,
+    ALIGNMENT, CHECKSUM_OFFSET, Header, Image, MAGIC, Preview, SECTION_ALIGNMENT, Section,
+    SectionRange, VERSION_MAJOR, VERSION_MINOR, checksum, preview,
 };
 pub use op::{OpSet, Opcode};
 #[cfg(feature = "write")]
