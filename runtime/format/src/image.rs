@@ -1,7 +1,5 @@
 //! The frame of an image: header, sections, checksum.
 
-use crc::{CRC_32_ISO_HDLC, Crc};
-
 use crate::error::ImageError;
 use crate::field::{Record, record};
 use crate::op::{OpSet, Opcode};
@@ -18,7 +16,7 @@ pub const ALIGNMENT: usize = 16;
 
 /// Every section, and everything in the data section, starts at a multiple of so many bytes.
 pub const SECTION_ALIGNMENT: usize = 4;
-/// Where the checksum lies; it is computed with these four bytes taken as zero.
+/// Where the checksum lies.
 pub const CHECKSUM_OFFSET: usize = 12;
 
 /// The parts of an image, in the order in which they lie in it.
@@ -94,17 +92,6 @@ record! {
     }
 }
 
-/// CRC-32 (ISO-HDLC, as in zlib and PNG) of an image, its checksum field taken as zero.
-pub fn checksum(image: &[u8]) -> u32 {
-    const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
-    let (head, rest) = image.split_at_checked(CHECKSUM_OFFSET).unwrap_or((image, &[]));
-    let mut digest = CRC.digest();
-    digest.update(head);
-    digest.update(&[0; 4]);
-    digest.update(rest.get(4..).unwrap_or(&[]));
-    digest.finalize()
-}
-
 /// A view of an image whose frame has been checked; it borrows the bytes where they lie.
 ///
 /// The tables are reached by index and decoded on access. What the records *say* (shapes, spans,
@@ -123,7 +110,7 @@ impl<'m> Image<'m> {
     /// [`ImageError`] says what is wrong; nothing of a refused image is used.
     pub fn parse(bytes: &'m [u8]) -> Result<Self, ImageError> {
         let image = Self::parse_frame(bytes)?;
-        let computed = checksum(image.bytes);
+        let computed = crate::checksum(image.bytes);
         let stated = image.header.checksum;
         if computed == stated { Ok(image) } else { Err(ImageError::Checksum { stated, computed }) }
     }

@@ -24,6 +24,7 @@ compile_error!(
     "Fixie images are little-endian and used in place: big-endian cores are not supported"
 );
 
+mod checksum;
 mod error;
 mod field;
 mod image;
@@ -34,11 +35,12 @@ pub mod table;
 #[cfg(feature = "write")]
 mod write;
 
+pub use checksum::checksum;
 pub use error::ImageError;
 pub use field::Record;
 pub use image::{
     ALIGNMENT, CHECKSUM_OFFSET, Header, Image, MAGIC, Preview, SECTION_ALIGNMENT, Section,
-    SectionRange, VERSION_MAJOR, VERSION_MINOR, checksum, preview,
+    SectionRange, VERSION_MAJOR, VERSION_MINOR, preview,
 };
 pub use op::{OpSet, Opcode};
 #[cfg(feature = "write")]

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::vec;
 use std::vec::Vec;
 
+use crate::checksum::checksum;
 use crate::field::Record;
 use crate::image::{
     CHECKSUM_OFFSET, Header, MAGIC, SECTION_ALIGNMENT, Section, SectionRange, VERSION_MAJOR,
-    VERSION_MINOR, checksum,
+    VERSION_MINOR,
 };
 use crate::op::{DataOffset, OpSet, Opcode};
 use crate::table::{Input, OpEntry, Output, State, Step, Tensor, TensorId};
