@@ -11,11 +11,8 @@ pub const MAGIC: [u8; 4] = *b"FIXI";
 pub const VERSION_MAJOR: u16 = 1;
 /// Raised when an addition leaves older images readable.
 pub const VERSION_MINOR: u16 = 0;
-/// The image itself and its arena start at multiples of this many bytes.
+/// The image itself, its sections and its arena start at multiples of this many bytes.
 pub const ALIGNMENT: usize = 16;
-
-/// Every section, and everything in the data section, starts at a multiple of so many bytes.
-pub const SECTION_ALIGNMENT: usize = 4;
 /// Where the checksum lies.
 pub const CHECKSUM_OFFSET: usize = 12;
 
@@ -61,7 +58,7 @@ impl Section {
 record! {
     /// Where a section lies.
     pub struct SectionRange {
-        /// Bytes from the start of the image, a multiple of [`SECTION_ALIGNMENT`].
+        /// Bytes from the start of the image, a multiple of [`ALIGNMENT`].
         pub offset: u32,
         /// Length in bytes.
         pub len_bytes: u32,
@@ -263,7 +260,7 @@ impl<'m> Image<'m> {
 fn check_sections(header: &Header) -> Result<(), ImageError> {
     let mut end = Header::LEN as u32;
     for (section, range) in Section::ALL.into_iter().zip(header.sections) {
-        let aligned = (range.offset as usize).is_multiple_of(SECTION_ALIGNMENT);
+        let aligned = (range.offset as usize).is_multiple_of(ALIGNMENT);
         let next = range.offset.checked_add(range.len_bytes);
         match next {
             Some(next) if aligned && range.offset >= end && next <= header.total_len => end = next,

@@ -39,8 +39,8 @@ pub use checksum::checksum;
 pub use error::ImageError;
 pub use field::Record;
 pub use image::{
-    ALIGNMENT, CHECKSUM_OFFSET, Header, Image, MAGIC, Preview, SECTION_ALIGNMENT, Section,
-    SectionRange, VERSION_MAJOR, VERSION_MINOR, preview,
+    ALIGNMENT, CHECKSUM_OFFSET, Header, Image, MAGIC, Preview, Section, SectionRange,
+    VERSION_MAJOR, VERSION_MINOR, preview,
 };
 pub use op::{OpSet, Opcode};
 #[cfg(feature = "write")]

@@ -7,8 +7,7 @@ use std::vec::Vec;
 use crate::checksum::checksum;
 use crate::field::Record;
 use crate::image::{
-    CHECKSUM_OFFSET, Header, MAGIC, SECTION_ALIGNMENT, Section, SectionRange, VERSION_MAJOR,
-    VERSION_MINOR,
+    ALIGNMENT, CHECKSUM_OFFSET, Header, MAGIC, Section, SectionRange, VERSION_MAJOR, VERSION_MINOR,
 };
 use crate::op::{DataOffset, OpSet, Opcode};
 use crate::table::{Input, OpEntry, Output, State, Step, Tensor, TensorId};
@@ -92,11 +91,11 @@ impl ImageBuilder {
 
     /// Lays the sections out and seals them with the checksum.
     pub fn build(&self) -> Vec<u8> {
-        let mut image = vec![0; Header::LEN];
+        let mut image = vec![0; Header::LEN.next_multiple_of(ALIGNMENT)];
         let sections = self.sections.each_ref().map(|bytes| {
             let range = SectionRange { offset: image.len() as u32, len_bytes: bytes.len() as u32 };
             image.extend_from_slice(bytes);
-            image.resize(image.len().next_multiple_of(SECTION_ALIGNMENT), 0);
+            image.resize(image.len().next_multiple_of(ALIGNMENT), 0);
             range
         });
         let header = Header {

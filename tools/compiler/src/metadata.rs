@@ -50,8 +50,6 @@ pub struct Layer {
     pub name: String,
     /// What that node computes.
     pub op: String,
-    /// The kernel that does it.
-    pub kernel: String,
     /// Multiply-accumulates.
     pub macs: u64,
     /// Bytes of weights and per-channel constants.
@@ -73,12 +71,23 @@ pub struct LayerOutput {
     pub zero_point: i32,
     /// Index into the image's tensor table.
     pub tensor: u16,
-    /// The axes in the order in which they lie in memory, outermost first.
+    /// The axes in the order in which they lie in memory, outermost first. Absent in the JSON for
+    /// images with the channels last.
+    #[serde(default = "channels_last", skip_serializing_if = "is_channels_last")]
     pub order: Vec<usize>,
     /// The axes that `order` speaks of, where they are not those of `shape`: the same elements in
     /// the same ONNX order, before they were flattened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dims: Option<Vec<usize>>,
+}
+
+/// `[N, C, H, W]` as it lies in memory: by far the most frequent order.
+fn channels_last() -> Vec<usize> {
+    vec![0, 2, 3, 1]
+}
+
+fn is_channels_last(order: &[usize]) -> bool {
+    order == channels_last()
 }
 
 /// Why an image's metadata cannot be used.
@@ -145,7 +154,6 @@ impl Metadata {
             Layer {
                 name: op.name.clone(),
                 op: op.kind.to_owned(),
-                kernel: op.opcode.name().to_owned(),
                 macs: op.macs,
                 weight_bytes: op.weight_bytes,
                 output: LayerOutput {

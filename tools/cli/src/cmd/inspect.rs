@@ -5,7 +5,7 @@ use fixie_compiler::metadata::{Layer, Metadata};
 use fixie_compiler::plan::PlanEntry;
 use fixie_compiler::reduce::Reduction;
 use fixie_compiler::session::{Network, PortInfo};
-use fixie_format::{Opcode, Section};
+use fixie_format::{Image, Opcode, Section};
 use serde::Serialize;
 
 use crate::diagnostics::{Context, Failure};
@@ -43,8 +43,24 @@ struct Inspection<'a> {
     inputs: &'a [PortInfo],
     outputs: &'a [PortInfo],
     states: usize,
-    layers: Option<&'a [Layer]>,
+    layers: Option<Vec<Row<'a>>>,
     plan: Option<&'a [PlanEntry]>,
+}
+
+/// A layer and the kernel that computes it.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    layer: &'a Layer,
+    kernel: &'static str,
+}
+
+impl<'a> Row<'a> {
+    fn all(metadata: &'a Metadata, image: &Image<'_>) -> Vec<Self> {
+        let kernel = |index| image.opcode(index).map_or("?", |opcode| opcode.name());
+        let row = |(index, layer)| Self { layer, kernel: kernel(index) };
+        metadata.layers.iter().enumerate().map(row).collect()
+    }
 }
 
 impl Cmd {
@@ -80,7 +96,7 @@ impl<'a> Inspection<'a> {
             inputs: network.inputs(),
             outputs: network.outputs(),
             states: image.state_count(),
-            layers: metadata.map(|m| m.layers.as_slice()),
+            layers: metadata.map(|m| Row::all(m, &image)),
             plan: metadata.map(|m| m.plan.as_slice()),
         }
     }
@@ -90,7 +106,7 @@ impl<'a> Inspection<'a> {
         text.push('\n');
         text.push_str(&ports(self.inputs, self.outputs));
         text.push_str("\n\n");
-        match (self.layers, self.plan) {
+        match (&self.layers, self.plan) {
             (Some(layers), Some(plan)) => {
                 text.push_str(&layer_table(layers));
                 text.push_str("\n\n");
@@ -158,13 +174,13 @@ fn ports(inputs: &[PortInfo], outputs: &[PortInfo]) -> String {
     )
 }
 
-fn layer_table(layers: &[Layer]) -> String {
-    let rows = layers.iter().enumerate().map(|(index, layer)| {
+fn layer_table(layers: &[Row<'_>]) -> String {
+    let rows = layers.iter().enumerate().map(|(index, &Row { layer, kernel })| {
         [
             index.to_string(),
             table::name(&layer.name),
             layer.op.clone(),
-            layer.kernel.clone(),
+            kernel.to_owned(),
             table::shape(&layer.output.shape),
             layer.output.scale.to_string(),
             layer.output.zero_point.to_string(),
