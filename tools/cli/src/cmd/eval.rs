@@ -68,6 +68,7 @@ pub fn render(evaluation: &Evaluation) -> String {
         ("ROC AUC", evaluation.auc.map(|area| format!("{area:.4}"))),
         ("agreement", evaluation.agreement.map(percent)),
         ("SQNR", evaluation.sqnr_db.map(|ratio| format!("{ratio:.2} dB"))),
+        ("speed", evaluation.speedup.map(|times| format!("{times:.1} × the reference's, here"))),
     ];
     table::facts(figures.into_iter().filter_map(|(key, value)| Some((key, value?))))
 }

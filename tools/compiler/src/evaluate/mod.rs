@@ -3,6 +3,7 @@
 mod score;
 
 use std::ops::Range;
+use std::time::{Duration, Instant};
 
 use ndarray::{ArrayD, Axis};
 use rayon::prelude::*;
@@ -31,6 +32,10 @@ pub struct Evaluation {
     pub agreement: Option<f64>,
     /// Signal-to-quantisation-noise ratio against the original, over all outputs, in decibels.
     pub sqnr_db: Option<f64>,
+    /// Times that the image is as fast as the original on this machine, both on one core at a time;
+    /// `None` if the original was not computed. A measurement, and no part of the JSON.
+    #[serde(skip)]
+    pub speedup: Option<f64>,
 }
 
 /// Why an evaluation was impossible.
@@ -129,6 +134,10 @@ struct Judged {
     /// Mean squared reconstruction error.
     error: f64,
     noise: Noise,
+    /// What the image took.
+    time: Duration,
+    /// What the original took, if it was computed.
+    original_time: Duration,
 }
 
 impl Job<'_> {
@@ -154,9 +163,11 @@ impl Job<'_> {
         sample: usize,
     ) -> Result<Judged, EvaluateError> {
         let inputs = self.data.sample(sample);
+        let mut judged = Judged::default();
+        let started = Instant::now();
         session.run(&inputs)?;
         let outputs = session.outputs()?;
-        let mut judged = Judged::default();
+        judged.time = started.elapsed();
         if let Some(output) = outputs.first() {
             judged.class = self.scoring.class(output);
             judged.error = self.scoring.reconstruction_error(output, &inputs);
@@ -167,7 +178,12 @@ impl Job<'_> {
                 .iter()
                 .map(|values| values.index_axis(Axis(0), sample).to_owned())
                 .collect(),
-            Original::Computed(model) => model.run(&inputs)?,
+            Original::Computed(model) => {
+                let started = Instant::now();
+                let originals = model.run(&inputs)?;
+                judged.original_time = started.elapsed();
+                originals
+            }
         };
         for (index, (original, output)) in originals.iter().zip(&outputs).enumerate() {
             if original.len() != output.len() {
@@ -195,12 +211,15 @@ impl Job<'_> {
         };
         let pairs = judged.iter().map(|j| (j.class, j.original_class));
         let noise = judged.iter().map(|j| j.noise).sum::<Noise>();
+        let time = |of: fn(&Judged) -> Duration| judged.iter().map(of).sum::<Duration>();
+        let speedup = time(|j| j.original_time).as_secs_f64() / time(|j| j.time).as_secs_f64();
         Ok(Evaluation {
             samples: judged.len(),
             accuracy,
             auc,
             agreement: score::share_of_equals(pairs),
             sqnr_db: noise.ratio_db(),
+            speedup: matches!(self.original, Original::Computed(_)).then_some(speedup),
         })
     }
 

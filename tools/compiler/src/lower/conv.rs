@@ -137,7 +137,7 @@ impl<'g> Lowering<'g> {
         };
         let (opcode, packed) = self.pack(node, &params, integers)?;
         let scratch_len = layout::scratch_len(&params, opcode).ok_or_else(|| too_large(node))?;
-        let scratch = self.add_scratch(node, scratch_len)?;
+        let scratch = self.add_scratch(scratch_len)?;
         params.scratch = scratch.0;
         params.weights = self.program.image.data(&packed);
         let carried = matches!(opcode, Opcode::ConvPaired | Opcode::DepthwisePlanar);

@@ -159,10 +159,10 @@ impl Lowering<'_> {
         Ok(BufferId(id))
     }
 
-    /// Scratch memory of a node; its kernel may need none.
-    fn add_scratch(&mut self, node: &Node, len_bytes: usize) -> Result<BufferId, LowerError> {
+    /// Scratch memory; a kernel may need none.
+    fn add_scratch(&mut self, len_bytes: usize) -> Result<BufferId, LowerError> {
         let layout = Layout::row_major(&[len_bytes]);
-        self.add_buffer(&format!("{} (scratch)", node.name), Dtype::I8, None, layout)
+        self.add_buffer("scratch", Dtype::I8, None, layout)
     }
 
     /// Gives a tensor memory of its own in the given order.

@@ -13,7 +13,7 @@ pub struct BufferId(pub u16);
 /// Memory that operators read or write.
 #[derive(Clone, Debug)]
 pub struct Buffer {
-    /// Name of the tensor (or of the node, for scratch), for reports.
+    /// Name of the tensor, or `scratch`, for reports.
     pub name: String,
     /// Length in bytes.
     pub len_bytes: usize,
