@@ -24,6 +24,11 @@ enum Layer {
     Depthwise(Square),
     MaxPool(Square),
     AvgPool(Square),
+    /// A depthwise 3×3 convolution that keeps the size of the image, and a pointwise one: both can
+    /// write over what they read.
+    Separable {
+        outputs: usize,
+    },
     /// A pointwise convolution and the sum of its output and its input.
     Residual,
 }
@@ -35,6 +40,9 @@ struct Square {
     stride: usize,
     pad: usize,
 }
+
+/// The window of a pointwise convolution.
+const POINT: Square = Square { kernel: 1, stride: 1, pad: 0 };
 
 impl Square {
     fn output(self, input: usize) -> Option<usize> {
@@ -56,6 +64,7 @@ fn layer() -> impl Strategy<Value = Layer> {
         3 => square().prop_map(Layer::Depthwise),
         1 => square().prop_map(Layer::MaxPool),
         1 => square().prop_map(Layer::AvgPool),
+        3 => (1..=10usize).prop_map(|outputs| Layer::Separable { outputs }),
         2 => Just(Layer::Residual),
     ]
 }
@@ -115,8 +124,12 @@ impl Builder {
                     self.push(op, vec![x], &shape);
                 }
             }
+            Layer::Separable { outputs } => {
+                self.convolve(Square { kernel: 3, stride: 1, pad: 1 }, channels, &shape);
+                self.convolve(POINT, 1, &[1, outputs, shape[2], shape[3]]);
+            }
             Layer::Residual => {
-                self.convolve(Square { kernel: 1, stride: 1, pad: 0 }, 1, &shape);
+                self.convolve(POINT, 1, &shape);
                 self.push(Op::Add, vec![self.last, x], &shape);
             }
         }

@@ -17,6 +17,8 @@ pub mod arch;
 pub mod layout;
 mod memory;
 pub mod ops;
+#[cfg(any(feature = "pack", test))]
+pub mod overlap;
 mod requantize;
 mod rule;
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::ops::Operator;
 use crate::testing::{Bench, Random, image_len, requant, windows};
 
 /// A convolution and its memory.
+#[derive(Clone)]
 pub struct Layer {
     pub bench: Bench,
     /// Without weights, bias and multipliers.
@@ -149,6 +150,23 @@ impl Layer {
             ..self.params
         };
         Some((bench, params))
+    }
+
+    /// As [`packed`](Self::packed), with the output over the input, `lead` bytes before it.
+    pub fn trailing(&self, opcode: Opcode, lead: usize) -> Option<(Bench, op::Conv)> {
+        // Room around the input for whatever of the output lies before and behind it.
+        let mut layer = Self { bench: Bench::new(), ..self.clone() };
+        layer.bench.output(lead);
+        let input = layer.bench.input(&self.input);
+        let len =
+            image_len(self.params.window.out_h, self.params.window.out_w, self.params.window.out_c);
+        layer.bench.output(len);
+        let output = layer.bench.alias(input, |tensor| {
+            tensor.offset -= lead as u32;
+            tensor.len_bytes = len as u32;
+        });
+        layer.params = op::Conv { input, output, ..self.params };
+        layer.packed(opcode)
     }
 
     /// The output by `O`, whose opcode is `opcode`; `None` if that opcode refuses the layer.

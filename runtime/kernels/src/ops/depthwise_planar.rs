@@ -117,6 +117,22 @@ pub fn takes(params: &op::Conv) -> bool {
         && params.shift == 0
 }
 
+/// Whether the output may replace the input byte by byte, if all rows are one step.
+///
+/// A group of four channels touches no byte of the others. The planes of 3×3 kernels at a stride of
+/// 1 get every input row just once, and they hold it for as long as it is needed. Before output rows
+/// up to *y* are written they have got input rows up to at least *y + 3 − `pad_top`*: those that are
+/// overwritten are among them.
+#[cfg(any(feature = "pack", test))]
+pub fn works_in_place(params: &op::Conv) -> bool {
+    let window = &params.window;
+    takes(params)
+        && Plan::new(params).is_some_and(|plan| plan.rolling)
+        && (window.stride_h, window.stride_w) == (1, 1)
+        && (window.in_h, window.in_w) == (window.out_h, window.out_w)
+        && window.pad_top <= 2
+}
+
 /// Words of the weights of all channels.
 fn weights_words(params: &op::Conv) -> Option<usize> {
     let (kernel_h, kernel_w) = (params.window.kernel_h, params.window.kernel_w);

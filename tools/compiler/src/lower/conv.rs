@@ -1,11 +1,11 @@
 //! Convolutions and dense layers.
 
 use fixie_format::{Opcode, op};
-use fixie_kernels::layout;
+use fixie_kernels::{layout, overlap};
 use ndarray::ArrayD;
 
 use super::layout::Layout;
-use super::program::{BufferId, Params};
+use super::program::{BufferId, Overlap, Params};
 use super::{Emitted, LowerError, Lowering, Value, dim};
 use crate::ir::{Constant, Conv, Node};
 use crate::quantize::accumulator;
@@ -146,8 +146,13 @@ impl<'g> Lowering<'g> {
             params.multipliers = self.program.image.data(&integers.requant.multipliers);
         }
         let outputs = u64::from(window.out_h) * u64::from(window.out_w) * u64::from(window.out_c);
+        let overlap = overlap::overlap(&params, opcode).map(|how| match how {
+            overlap::Overlap::InPlace => Overlap::InPlace(input),
+            overlap::Overlap::Trailing(lead) => Overlap::Trailing { input, lead },
+        });
         let emitted = Emitted {
             scratch: Some(scratch),
+            overlap,
             macs: outputs * integers.taps as u64,
             weight_bytes: packed.len() + if carried { 0 } else { 8 * integers.bias.len() },
             ..Emitted::new(Params::Conv(params), vec![input], output)

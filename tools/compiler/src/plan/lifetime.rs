@@ -176,12 +176,16 @@ fn lead(
     if inputs.iter().chain(outputs).any(excluded) {
         return None;
     }
-    if let (1, [input], [output]) = (steps.len(), inputs, outputs) {
-        let op = &program.ops[writer(program, *output)?];
-        if op.reads.contains(input) {
+    if steps.len() == 1 {
+        let step = &schedule.steps[steps.start];
+        let op = &program.ops[step.op];
+        let whole = step.rows.len() == usize::from(op.rows);
+        if op.reads.iter().any(|read| inputs.contains(read)) && outputs.contains(&op.writes) {
             // One step reads and writes: its kernel says how far it may lag behind itself.
             return match op.overlap {
-                Some(Overlap::Trailing { input: trailed, lead }) if trailed == *input => Some(lead),
+                Some(Overlap::Trailing { input, lead }) if whole && inputs.contains(&input) => {
+                    Some(lead)
+                }
                 _ => None,
             };
         }
