@@ -7,18 +7,22 @@ use fixie_format::op;
 
 use crate::ops::{conv, conv_paired, depthwise_planar};
 
-/// Bytes of scratch memory that a convolution by `opcode` needs; `None` if they overflow, or if
-/// `opcode` is no convolution.
-pub fn scratch_len(params: &op::Conv, opcode: Opcode) -> Option<usize> {
+/// Bytes of scratch memory that a convolution by `opcode` needs for steps of at most `rows` rows;
+/// `None` if they overflow, or if `opcode` is no convolution.
+///
+/// Steps of more rows are right as well: `rows` says with how many of them at a time the kernel
+/// should be fast.
+pub fn scratch_len(params: &op::Conv, opcode: Opcode, rows: usize) -> Option<usize> {
     match opcode {
         Opcode::Conv => conv::scratch_len(params),
         Opcode::ConvPaired => conv_paired::scratch_len(params),
         Opcode::Depthwise => Some(0),
-        Opcode::DepthwisePlanar => depthwise_planar::scratch_len(params),
+        Opcode::DepthwisePlanar => depthwise_planar::scratch_len(params, rows),
         _ => None,
     }
 }
 
+pub use depthwise_planar::{Tiling, tiling};
 #[cfg(any(feature = "pack", test))]
 pub use pack::{Constants, pack};
 

@@ -151,7 +151,8 @@ pub struct Span<'a> {
     pub out: Dst<'a>,
 }
 
-/// Hands out the pixels of `rows` in as few spans as there are: one, unless the output is a ring.
+/// Hands out the pixels of `rows` in as few spans as there are: one, or two and more where the
+/// output is a ring and they go round its end.
 pub fn for_each_span<'a>(
     params: &op::Conv,
     rows: &Range<usize>,
@@ -161,20 +162,20 @@ pub fn for_each_span<'a>(
 ) -> Option<()> {
     let width = usize::from(params.window.out_w);
     let row_bytes = width.checked_mul(params.window.out_c.into())?;
-    if rings.output != 0 {
-        let output = tensors.dst_rows(params.output, row_bytes)?;
-        for y in rows.clone() {
-            run(Span { first: y.checked_mul(width)?, len: width, out: output.row(y)? })?;
-        }
-        return Some(());
+    let output = tensors.dst(params.output)?;
+    let slots = if rings.output == 0 { rows.end } else { rings.output.into() };
+    let mut y = rows.start;
+    while y < rows.end {
+        let slot = y.checked_rem(slots)?;
+        let count = rows.end.checked_sub(y)?.min(slots.checked_sub(slot)?);
+        run(Span {
+            first: y.checked_mul(width)?,
+            len: count.checked_mul(width)?,
+            out: output.slice(slot.checked_mul(row_bytes)?, count.checked_mul(row_bytes)?)?,
+        })?;
+        y = y.checked_add(count)?;
     }
-    let start = rows.start.checked_mul(row_bytes)?;
-    let len = rows.len().checked_mul(row_bytes)?;
-    run(Span {
-        first: rows.start.checked_mul(width)?,
-        len: rows.len().checked_mul(width)?,
-        out: tensors.dst(params.output)?.slice(start, len)?,
-    })
+    Some(())
 }
 
 /// The output channels of one group.

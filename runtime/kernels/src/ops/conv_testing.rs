@@ -141,7 +141,9 @@ impl Layer {
             Constants { weights: &self.weights, bias: &self.bias, multipliers: &self.multipliers };
         let packed = layout::pack(opcode, &self.params, constants)?;
         let mut bench = self.bench.clone();
-        let scratch_len = layout::scratch_len(&self.params, opcode).unwrap();
+        // Any number of rows is enough.
+        let rows = 1 + self.bias.first().copied().unwrap_or(0).rem_euclid(16) as usize;
+        let scratch_len = layout::scratch_len(&self.params, opcode, rows).unwrap();
         let params = op::Conv {
             scratch: bench.scratch(scratch_len),
             weights: bench.data(&packed),

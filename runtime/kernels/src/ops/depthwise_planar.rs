@@ -34,6 +34,7 @@ const PLANES_LEN: usize = 2560;
 pub struct DepthwisePlanar<I = Native>(PhantomData<I>);
 
 /// How a layer is cut.
+#[derive(Clone, Copy)]
 struct Plan {
     /// Kernel and planes.
     window: Window,
@@ -48,7 +49,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(params: &op::Conv) -> Option<Self> {
+    /// With room for at least `rows` output rows, but not for more than there are.
+    fn new(params: &op::Conv, rows: usize) -> Option<Self> {
         let mut window = Window {
             kernel_h: params.window.kernel_h.into(),
             kernel_w: params.window.kernel_w.into(),
@@ -59,18 +61,12 @@ impl Plan {
             row_pairs: 0,
         };
         window.columns = window.columns_for(params.window.out_w.into())?;
-        let row_pair_len = window.columns.checked_mul(planar::CHANNELS * size_of::<u32>())?;
-        let affordable = PLANES_LEN.checked_div(row_pair_len)?;
         let rolling = (window.kernel_h, window.kernel_w, window.dilation_w) == (3, 3, 1)
             && matches!((window.stride_h, window.stride_w), (1, 1) | (2, 2));
+        let rows = rows.min(params.window.out_h.into()).max(1);
         // Every tile starts with the upper row of a pair.
         let unit = if rolling && window.stride_h == 1 { 2 } else { 1 };
-        let fits = |units: usize| {
-            let rows = units.checked_mul(unit).and_then(|rows| window.row_pairs_for(rows));
-            rows.is_some_and(|pairs| pairs <= affordable)
-        };
-        let units = usize::from(params.window.out_h).div_ceil(unit);
-        let tile_rows = largest(units, fits).max(1).checked_mul(unit)?;
+        let tile_rows = rows.checked_next_multiple_of(unit)?;
         window.row_pairs = window.row_pairs_for(tile_rows)?;
         Some(Self {
             window,
@@ -79,6 +75,23 @@ impl Plan {
             planes_words: window.plane_words()?.checked_mul(planar::CHANNELS)?,
             table_words: if rolling { 0 } else { window.table_words()? },
         })
+    }
+
+    /// With room for as many output rows as `fits` allows, but at least one.
+    fn largest(params: &op::Conv, fits: impl Fn(&Self) -> bool) -> Option<Self> {
+        let fine = |rows| Self::new(params, rows).is_some_and(|plan| fits(&plan));
+        Self::new(params, largest(params.window.out_h.into(), fine))
+    }
+
+    /// As large as is worth its memory.
+    fn preferred(params: &op::Conv) -> Option<Self> {
+        Self::largest(params, |plan| plan.planes_words <= PLANES_LEN / size_of::<u32>())
+    }
+
+    /// As large as `scratch_len` bytes of scratch memory allow; `None` if they are too few.
+    fn within(params: &op::Conv, scratch_len: usize) -> Option<Self> {
+        let fits = |plan: &Self| plan.scratch_len().is_some_and(|needed| needed <= scratch_len);
+        Self::largest(params, fits).filter(fits)
     }
 
     fn scratch_len(&self) -> Option<usize> {
@@ -101,9 +114,27 @@ fn largest(limit: usize, fine: impl Fn(usize) -> bool) -> usize {
     low
 }
 
-/// Bytes of scratch memory: four planes and the table of a kernel's weights.
-pub fn scratch_len(params: &op::Conv) -> Option<usize> {
-    Plan::new(params)?.scratch_len()
+/// Bytes of scratch memory for steps of `rows` rows: four planes, with room for as many rows if that
+/// is worth it, and the table of a kernel's weights. More rows at a time take fewer instructions;
+/// one row is enough.
+pub fn scratch_len(params: &op::Conv, rows: usize) -> Option<usize> {
+    Plan::new(params, rows.min(Plan::preferred(params)?.tile_rows))?.scratch_len()
+}
+
+/// How many rows are computed at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tiling {
+    /// Output rows, at least 1.
+    pub rows: usize,
+    /// Input rows that every such tile but the first reads although the one before has read them.
+    pub rows_again: usize,
+}
+
+/// What the operator does with `scratch_len` bytes of scratch memory; `None` if those are too few.
+pub fn tiling(params: &op::Conv, scratch_len: usize) -> Option<Tiling> {
+    let plan = Plan::within(params, scratch_len)?;
+    let halo = plan.window.kernel_h.saturating_sub(plan.window.stride_h);
+    Some(Tiling { rows: plan.tile_rows, rows_again: if plan.rolling { 0 } else { halo } })
 }
 
 /// Whether the operator takes this convolution.
@@ -127,7 +158,7 @@ pub fn takes(params: &op::Conv) -> bool {
 pub fn works_in_place(params: &op::Conv) -> bool {
     let window = &params.window;
     takes(params)
-        && Plan::new(params).is_some_and(|plan| plan.rolling)
+        && Plan::new(params, 1).is_some_and(|plan| plan.rolling)
         && (window.stride_h, window.stride_w) == (1, 1)
         && (window.in_h, window.in_w) == (window.out_h, window.out_w)
         && window.pad_top <= 2
@@ -146,7 +177,7 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         check_conv(params, rows, image)?;
         check_that(takes(params), "groups")?;
         let tensors = [params.input, params.output];
-        check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
+        check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
         check_data::<u32>(image, params.weights, weights_words(params))
     }
 
@@ -154,9 +185,9 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
     #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         takes(params).then_some(())?;
-        let plan = Plan::new(params)?;
         let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
+        let plan = Plan::within(params, scratch.len())?;
         let scratch = scratch.get_mut(..plan.scratch_len()?)?;
         let scratch: &mut [u32] = bytemuck::try_cast_slice_mut(scratch).ok()?;
         let (planes, table) = scratch.split_at_mut_checked(plan.planes_words)?;
@@ -389,7 +420,7 @@ mod tests {
     fn contradictions_are_refused() {
         let layer = Layer::small(6, 1);
         let (mut bench, params) = layer.packed(Opcode::DepthwisePlanar).unwrap();
-        let needed = scratch_len(&params).unwrap() as u32;
+        let needed = scratch_len(&params, 1).unwrap() as u32;
         let short = op::Conv { scratch: bench.scratch(needed as usize - 1), ..params };
         let check = |params| bench.check::<DepthwisePlanar>(&params, 4);
         assert_eq!(check(params), Ok(()));

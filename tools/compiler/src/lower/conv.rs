@@ -136,7 +136,9 @@ impl<'g> Lowering<'g> {
             reserved: [0; 3],
         };
         let (opcode, packed) = self.pack(node, &params, integers)?;
-        let scratch_len = layout::scratch_len(&params, opcode).ok_or_else(|| too_large(node))?;
+        let rows = window.out_h.into();
+        let scratch_len =
+            layout::scratch_len(&params, opcode, rows).ok_or_else(|| too_large(node))?;
         let scratch = self.add_scratch(scratch_len)?;
         params.scratch = scratch.0;
         params.weights = self.program.image.data(&packed);

@@ -37,8 +37,11 @@ impl Lifetime {
     }
 }
 
-/// Bytes that a buffer occupies: all of it, or its ring.
+/// Bytes that a buffer occupies: all of it, or its ring, or as much scratch memory as is needed.
 pub fn held_bytes(program: &Program, schedule: &Schedule, buffer: BufferId) -> usize {
+    if let Some(&scratch_len) = schedule.scratch_len.get(&buffer) {
+        return scratch_len;
+    }
     let len_bytes = program.buffers[buffer.0 as usize].len_bytes;
     match (schedule.rings.get(&buffer), writer(program, buffer)) {
         (Some(ring), Some(op)) => {

@@ -6,6 +6,7 @@
 //! row by row, so that only a few rows of the tensors between them exist at a time. The peak is
 //! compared with a lower bound: the most bytes alive at one moment.
 
+mod cost;
 mod lifetime;
 mod place;
 mod rows;
@@ -17,6 +18,7 @@ mod testing;
 use std::collections::HashMap;
 
 use lifetime::{Lifetime, lifetimes, trails};
+use schedule::Choice;
 pub use schedule::{Group, Step};
 pub use search::Optimize;
 use serde::{Deserialize, Serialize};
@@ -62,13 +64,13 @@ pub struct PlanEntry {
 
 /// Plans a program.
 pub fn plan(program: &Program, optimize: Optimize) -> Plan {
-    arrange(program, &search::groups(program, optimize), place::Effort::Full)
+    arrange(program, &search::choice(program, optimize), place::Effort::Full)
 }
 
-/// Schedules a program with the given groups and places its buffers.
-fn arrange(program: &Program, groups: &[Group], effort: place::Effort) -> Plan {
-    let schedule = schedule::schedule(program, groups);
-    let lifetimes = lifetimes(program, &schedule, groups);
+/// Schedules a program as chosen and places its buffers.
+fn arrange(program: &Program, choice: &Choice, effort: place::Effort) -> Plan {
+    let schedule = schedule::schedule(program, choice);
+    let lifetimes = lifetimes(program, &schedule, &choice.groups);
     let trails = trails(program, &schedule, &lifetimes);
     let blocks: Vec<place::Block> = lifetimes.iter().map(Lifetime::block).collect();
     let block_offsets = place::place(&blocks, &trails, effort);

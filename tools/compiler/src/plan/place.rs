@@ -125,17 +125,21 @@ fn keep_better(
     }
 }
 
-/// By length, by length times life, and by the moment of birth.
-fn natural_orders(blocks: &[Block]) -> [Vec<usize>; 3] {
-    let by = |key: fn(&Block) -> (Reverse<usize>, usize)| {
+/// By length, by length times life, and by the moment of birth; those that are equal by their birth,
+/// the first ones first or the last ones first: the output that trails an output that trails an
+/// input wants the lowest place.
+fn natural_orders(blocks: &[Block]) -> [Vec<usize>; 5] {
+    let by = |key: fn(&Block) -> (Reverse<usize>, isize)| {
         let mut order: Vec<usize> = (0..blocks.len()).collect();
         order.sort_by_key(|&index| key(&blocks[index]));
         order
     };
     [
-        by(|b| (Reverse(b.len_bytes), b.first)),
-        by(|b| (Reverse(b.len_bytes * (b.last - b.first + 1)), b.first)),
-        by(|b| (Reverse(0), b.first)),
+        by(|b| (Reverse(b.len_bytes), b.first as isize)),
+        by(|b| (Reverse(b.len_bytes), -(b.first as isize))),
+        by(|b| (Reverse(b.len_bytes * (b.last - b.first + 1)), b.first as isize)),
+        by(|b| (Reverse(b.len_bytes * (b.last - b.first + 1)), -(b.first as isize))),
+        by(|b| (Reverse(0), b.first as isize)),
     ]
 }
 

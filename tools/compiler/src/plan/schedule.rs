@@ -4,11 +4,22 @@
 //! the last one needs next are computed, so that of the tensors between them only a ring of rows
 //! exists at a time. Nothing is computed twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
+use fixie_kernels::layout;
+
 use super::rows::needed;
-use crate::lower::program::{BufferId, Program, ProgramOp};
+use crate::lower::program::{BufferId, Params, Program, ProgramOp};
+
+/// What can be decided about a program's execution.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Operators that are executed depth first: in order, disjoint, each [`is_group`].
+    pub groups: Vec<Group>,
+    /// For how many rows at a time operators get scratch memory, if not for those of their steps.
+    pub tiles: BTreeMap<usize, usize>,
+}
 
 /// Consecutive operators that are interleaved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +28,8 @@ pub struct Group {
     pub ops: Range<usize>,
     /// Rows of the last operator's output per round.
     pub rows: usize,
+    /// The most rows of any operator's output per step.
+    pub step_rows: usize,
 }
 
 /// Some rows of an operator.
@@ -35,14 +48,14 @@ pub struct Schedule {
     pub steps: Vec<Step>,
     /// Rows that the rings hold.
     pub rings: HashMap<BufferId, usize>,
+    /// Bytes of scratch memory that operators get.
+    pub scratch_len: HashMap<BufferId, usize>,
 }
 
 /// Schedules a program; operators outside the groups run whole.
-///
-/// Groups are in order, disjoint and [`is_group`].
-pub fn schedule(program: &Program, groups: &[Group]) -> Schedule {
+pub fn schedule(program: &Program, choice: &Choice) -> Schedule {
     let mut schedule = Schedule::default();
-    let mut groups = groups.iter().peekable();
+    let mut groups = choice.groups.iter().peekable();
     let mut next = 0;
     while next < program.ops.len() {
         if let Some(group) = groups.next_if(|group| group.ops.start == next) {
@@ -54,7 +67,26 @@ pub fn schedule(program: &Program, groups: &[Group]) -> Schedule {
             next += 1;
         }
     }
+    schedule.scratch_len = scratch_lens(program, &schedule.steps, &choice.tiles);
     schedule
+}
+
+/// Scratch memory for the rows of the longest step of each convolution, or of a tile of them.
+fn scratch_lens(
+    program: &Program,
+    steps: &[Step],
+    tiles: &BTreeMap<usize, usize>,
+) -> HashMap<BufferId, usize> {
+    let mut longest = vec![1; program.ops.len()];
+    for step in steps {
+        longest[step.op] = longest[step.op].max(step.rows.len());
+    }
+    let of_op = |(index, op): (usize, &ProgramOp)| {
+        let Params::Conv(conv) = &op.params else { return None };
+        let rows = tiles.get(&index).copied().unwrap_or(usize::MAX).min(longest[index]);
+        Some((op.scratch?, layout::scratch_len(conv, op.opcode, rows)?))
+    };
+    program.ops.iter().enumerate().filter_map(of_op).collect()
 }
 
 /// Whether operators can be interleaved: each of them works row by row, and only the last one's
@@ -86,7 +118,7 @@ pub fn is_group(program: &Program, ops: &Range<usize>) -> bool {
 /// Emits the steps of a group and the rings between its operators.
 fn interleave(program: &Program, group: &Group, schedule: &mut Schedule) {
     let start = schedule.steps.len();
-    let mut round = Round { program, ops: &group.ops, done: HashMap::new(), steps: Vec::new() };
+    let mut round = Round { program, group, done: HashMap::new(), steps: Vec::new() };
     let last = group.ops.end - 1;
     let total = usize::from(program.ops[last].rows);
     for end in (0..total).step_by(group.rows.max(1)).map(|y| (y + group.rows.max(1)).min(total)) {
@@ -103,7 +135,7 @@ fn interleave(program: &Program, group: &Group, schedule: &mut Schedule) {
 /// The state of interleaving one group.
 struct Round<'p> {
     program: &'p Program,
-    ops: &'p Range<usize>,
+    group: &'p Group,
     /// How many rows of each operator are computed.
     done: HashMap<usize, usize>,
     steps: Vec<Step>,
@@ -112,19 +144,19 @@ struct Round<'p> {
 impl Round<'_> {
     /// Computes rows of an operator up to `end`, after what they need.
     fn compute(&mut self, op: usize, end: usize) {
-        let first = self.done.get(&op).copied().unwrap_or(0);
-        if first >= end {
-            return;
-        }
-        let rows = first..end;
-        for producer in self.ops.start..op {
-            let written = self.program.ops[producer].writes;
-            if let Some(needed) = needed(&self.program.ops[op], written, &rows) {
-                self.compute(producer, needed.end);
+        let done = self.done.get(&op).copied().unwrap_or(0);
+        let step_rows = self.group.step_rows.max(1);
+        for first in (done..end).step_by(step_rows) {
+            let rows = first..end.min(first.saturating_add(step_rows));
+            for producer in self.group.ops.start..op {
+                let written = self.program.ops[producer].writes;
+                if let Some(needed) = needed(&self.program.ops[op], written, &rows) {
+                    self.compute(producer, needed.end);
+                }
             }
+            self.done.insert(op, rows.end);
+            self.steps.push(Step { op, rows });
         }
-        self.done.insert(op, end);
-        self.steps.push(Step { op, rows });
     }
 }
 
@@ -154,7 +186,7 @@ mod tests {
     fn a_chain_needs_one_window_of_rows() {
         let program = conv_chain(8, 3);
         assert!(is_group(&program, &(0..3)));
-        let schedule = schedule(&program, &[Group { ops: 0..3, rows: 1 }]);
+        let schedule = schedule(&program, &one_group(0..3, 1, usize::MAX));
         let rings: Vec<usize> = (0..2).map(|op| schedule.rings[&program.ops[op].writes]).collect();
         assert_eq!(rings, [3, 3]);
         for op in 0..3 {
@@ -170,11 +202,22 @@ mod tests {
     #[test]
     fn every_row_is_there_when_it_is_needed() {
         let program = residual(9);
-        let group = Group { ops: 0..program.ops.len(), rows: 2 };
-        assert!(is_group(&program, &group.ops));
-        let schedule = schedule(&program, &[group]);
+        assert!(is_group(&program, &(0..program.ops.len())));
+        for step_rows in [1, 2, 3, usize::MAX] {
+            let choice = one_group(0..program.ops.len(), 2, step_rows);
+            assert_rows_are_there(&program, &schedule(&program, &choice), step_rows);
+        }
+    }
+
+    fn one_group(ops: Range<usize>, rows: usize, step_rows: usize) -> Choice {
+        let groups = vec![Group { ops, rows, step_rows }];
+        Choice { groups, ..Choice::default() }
+    }
+
+    fn assert_rows_are_there(program: &Program, schedule: &Schedule, step_rows: usize) {
         let mut computed: HashMap<BufferId, usize> = HashMap::new();
         for step in &schedule.steps {
+            assert!(step.rows.len() <= step_rows, "{step:?}");
             let op = &program.ops[step.op];
             for read in &op.reads {
                 let Some(&ring) = schedule.rings.get(read) else { continue };

@@ -1,22 +1,19 @@
-//! Which operators to execute depth first.
-//!
-//! Greedy: of all runs of operators that can be interleaved, the one that lowers the peak most for
-//! what it costs is taken, as long as one pays.
+//! Which operators to execute depth first, and which in tiles.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
 use fixie_format::Opcode;
-use fixie_format::op::{self, planar};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::place::Effort;
-use super::schedule::{Group, is_group};
-use super::{Plan, arrange};
-use crate::lower::program::{Params, Program, ProgramOp};
+use super::schedule::{Choice, Group, is_group};
+use super::{arrange, cost};
+use crate::lower::program::{Program, ProgramOp};
 
 /// What a plan may spend instructions on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,46 +60,86 @@ impl fmt::Display for Optimize {
 const MAX_GROUP: usize = 12;
 /// Rows per round that are tried.
 const ROWS: [usize; 4] = [1, 2, 4, 8];
+/// Limits of the rows per step that are tried.
+const STEP_ROWS: [usize; 4] = [1, 2, 4, usize::MAX];
+/// Into how many tiles depthwise layers are cut that need scratch memory for their rows.
+const TILES: [usize; 3] = [1, 2, 4];
 
-/// Instructions around each step, roughly.
-const CALL: f64 = 400.0;
-
-/// The groups that pay.
-pub fn groups(program: &Program, optimize: Optimize) -> Vec<Group> {
-    let mut chosen: Vec<Group> = Vec::new();
+/// The order of execution that pays.
+pub fn choice(program: &Program, optimize: Optimize) -> Choice {
+    let whole = Choice::default();
     if optimize == Optimize::Latency {
-        return chosen;
+        return whole;
     }
+    let search = Search { program, optimize, whole: cost::instructions(program, &whole) };
     let candidates = candidates(program);
-    let instructions: f64 = program.ops.iter().map(|op| op.macs as f64 + CALL).sum();
-    let mut arena_len = arrange(program, &chosen, Effort::Quick).arena_len;
-    loop {
-        let apart = |group: &&Group| {
-            chosen
-                .iter()
-                .all(|other| other.ops.end <= group.ops.start || group.ops.end <= other.ops.start)
+    let found = TILES.map(|tiles| {
+        let choice = Choice { tiles: cut(program, tiles), ..Choice::default() };
+        let improved = search.improve(&candidates, search.judge(choice, Effort::Quick));
+        search.judge(improved.choice, Effort::Full)
+    });
+    let best = found.into_iter().min_by(|a, b| a.score.total_cmp(&b.score));
+    best.map_or(whole, |best| search.without_needless_tiles(best).choice)
+}
+
+/// A choice and how good it is: the lower the better.
+struct Judged {
+    choice: Choice,
+    score: f64,
+}
+
+/// What choices are compared by.
+struct Search<'p> {
+    program: &'p Program,
+    optimize: Optimize,
+    /// Instructions if every operator runs whole.
+    whole: f64,
+}
+
+impl Search<'_> {
+    fn judge(&self, choice: Choice, effort: Effort) -> Judged {
+        let arena_len = arrange(self.program, &choice, effort).arena_len as f64;
+        let spent = cost::instructions(self.program, &choice) / self.whole;
+        let price = match self.optimize {
+            Optimize::Ram => 0.001,
+            _ => 4.0,
         };
-        let gain = |group: &Group| {
-            let groups = with(&chosen, group);
-            let Plan { arena_len: smaller, .. } = arrange(program, &groups, Effort::Quick);
-            let saved = 1.0 - smaller as f64 / arena_len as f64;
-            let spent = cost(program, group) / instructions;
-            let worth = match optimize {
-                Optimize::Ram => saved - spent / 1000.0,
-                _ => saved - 4.0 * spent,
+        Judged { choice, score: arena_len.ln() + price * spent.ln() }
+    }
+
+    /// Greedy: of all groups the one that helps most is added, instead of those that it meets, as
+    /// long as one helps.
+    fn improve(&self, candidates: &[Group], mut best: Judged) -> Judged {
+        loop {
+            let with = |group: &Group| {
+                let mut choice = best.choice.clone();
+                let apart = |other: &Group| {
+                    other.ops.end <= group.ops.start || group.ops.end <= other.ops.start
+                };
+                choice.groups.retain(apart);
+                choice.groups.push(group.clone());
+                choice.groups.sort_by_key(|group| group.ops.start);
+                self.judge(choice, Effort::Quick)
             };
-            (worth, smaller, groups)
-        };
-        let tried: Vec<_> =
-            candidates.iter().filter(apart).collect::<Vec<_>>().into_par_iter().map(gain).collect();
-        let best = tried.into_iter().max_by(|a, b| a.0.total_cmp(&b.0));
-        match best {
-            Some((worth, smaller, groups)) if worth > 0.0 && smaller < arena_len => {
-                arena_len = smaller;
-                chosen = groups;
+            let tried: Vec<Judged> = candidates.par_iter().map(with).collect();
+            match tried.into_iter().min_by(|a, b| a.score.total_cmp(&b.score)) {
+                Some(better) if better.score < best.score => best = better,
+                _ => return best,
             }
-            _ => return chosen,
         }
+    }
+
+    /// Gives layers that are cut into tiles memory for all their rows where that is free.
+    fn without_needless_tiles(&self, mut best: Judged) -> Judged {
+        for op in best.choice.tiles.clone().into_keys() {
+            let mut choice = best.choice.clone();
+            choice.tiles.remove(&op);
+            let other = self.judge(choice, Effort::Full);
+            if other.score < best.score {
+                best = other;
+            }
+        }
+        best
     }
 }
 
@@ -112,46 +149,22 @@ fn candidates(program: &Program) -> Vec<Group> {
     let ranges = (0..count)
         .flat_map(|start| (start + 2..=count.min(start + MAX_GROUP)).map(move |end| start..end))
         .filter(|ops: &Range<usize>| is_group(program, ops));
+    let rows = ROWS.iter().flat_map(|&rows| STEP_ROWS.map(|step_rows| (rows, step_rows)));
+    let rows: Vec<_> = rows.collect();
     ranges
-        .flat_map(|ops| ROWS.map(|rows| Group { ops: ops.clone(), rows }))
+        .flat_map(|ops| {
+            let group = |&(rows, step_rows)| Group { ops: ops.clone(), rows, step_rows };
+            rows.iter().map(group).collect::<Vec<_>>()
+        })
         .filter(|group| group.rows < usize::from(program.ops[group.ops.end - 1].rows))
         .collect()
 }
 
-fn with(chosen: &[Group], group: &Group) -> Vec<Group> {
-    let mut groups = chosen.to_vec();
-    groups.push(group.clone());
-    groups.sort_by_key(|group| group.ops.start);
-    groups
-}
-
-/// Instructions that interleaving costs, roughly: each step is a call and ends its rows with a block
-/// that is not full.
-fn cost(program: &Program, group: &Group) -> f64 {
-    let rounds = f64::from(program.ops[group.ops.end - 1].rows) / group.rows as f64;
-    let of_op = |op: &ProgramOp| {
-        let steps = rounds.min(op.rows.into());
-        let Params::Conv(op::Conv { window, .. }) = op.params else { return CALL * steps };
-        let rows = f64::from(op.rows) / steps;
-        let more = match op.opcode {
-            Opcode::DepthwisePlanar => {
-                // For every few channels the kernels are unpacked, and the rows around expanded,
-                // anew.
-                const GROUP: f64 = 1600.0;
-                let groups = f64::from(window.in_c) / planar::CHANNELS as f64;
-                let rows_per_block = if window.stride_h == 1 { 2.0 } else { 1.0 };
-                GROUP * groups * steps + waste(rows, rows_per_block) * 2.0 * op.macs as f64
-            }
-            _ => waste(rows * f64::from(window.out_w), 3.0) * op.macs as f64,
-        };
-        CALL * steps + more
-    };
-    program.ops[group.ops.clone()].iter().map(of_op).sum()
-}
-
-/// What is computed in vain if `count` things are computed in whole blocks, as a share of them.
-fn waste(count: f64, block: f64) -> f64 {
-    (count / block).ceil() * block / count - 1.0
+/// Cuts all layers that need scratch memory for their rows into tiles.
+fn cut(program: &Program, tiles: usize) -> BTreeMap<usize, usize> {
+    let by_rows = |op: &ProgramOp| op.opcode == Opcode::DepthwisePlanar && tiles > 1;
+    let ops = program.ops.iter().enumerate().filter(|(_, op)| by_rows(op));
+    ops.map(|(index, op)| (index, usize::from(op.rows).div_ceil(tiles))).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,69 @@
+//! What a schedule costs, roughly: enough to tell which of two is faster, and whether memory that is
+//! saved is worth it.
+
+use fixie_format::op::planar;
+use fixie_format::{Opcode, op};
+use fixie_kernels::layout;
+
+use super::schedule::{Choice, Step, schedule};
+use crate::lower::program::{Params, Program};
+
+/// Instructions around each step.
+const CALL: f64 = 400.0;
+/// Pixels that a convolution computes at a time.
+const PIXELS_PER_BLOCK: f64 = 3.0;
+/// Instructions to expand a byte of a depthwise layer's input.
+const EXPANSION: f64 = 2.0;
+/// Instructions around each tile of four channels.
+const TILE: f64 = 250.0;
+
+/// Instructions that a program takes if it is executed as chosen.
+pub fn instructions(program: &Program, choice: &Choice) -> f64 {
+    let schedule = schedule(program, choice);
+    let of_step = |step: &Step| {
+        let op = &program.ops[step.op];
+        let share = step.rows.len() as f64 / f64::from(op.rows.max(1));
+        let macs = op.macs as f64 * share;
+        let Params::Conv(conv) = &op.params else { return CALL + macs };
+        let spans = spans(step, schedule.rings.get(&op.writes).copied());
+        let of_span = |&rows: &usize| match op.opcode {
+            Opcode::DepthwisePlanar => {
+                let scratch = op.scratch.and_then(|id| schedule.scratch_len.get(&id));
+                expansion(conv, rows, scratch.copied().unwrap_or(0))
+            }
+            _ => {
+                let pixels = f64::from(conv.window.out_w) * rows as f64;
+                let computed = (pixels / PIXELS_PER_BLOCK).ceil() * PIXELS_PER_BLOCK;
+                macs * (computed - pixels) / (f64::from(conv.window.out_w) * step.rows.len() as f64)
+            }
+        };
+        CALL + macs + spans.iter().map(of_span).sum::<f64>()
+    };
+    schedule.steps.iter().map(of_step).sum()
+}
+
+/// Instructions to expand what some output rows of a depthwise layer see.
+fn expansion(conv: &op::Conv, rows: usize, scratch_len: usize) -> f64 {
+    let Some(tiling) = layout::tiling(conv, scratch_len) else { return 0.0 };
+    let window = &conv.window;
+    let tiles = rows.div_ceil(tiling.rows);
+    let halo = usize::from(window.kernel_h.saturating_sub(window.stride_h));
+    let again = (tiles - 1) * tiling.rows_again + halo;
+    let read = rows * usize::from(window.stride_h) + again;
+    let channels = usize::from(window.in_c);
+    let expanded = (read * usize::from(window.in_w) * channels) as f64;
+    EXPANSION * expanded + TILE * (tiles * channels.div_ceil(planar::CHANNELS)) as f64
+}
+
+/// The rows of a step that lie one behind the other in memory.
+fn spans(step: &Step, ring: Option<usize>) -> Vec<usize> {
+    let slots = ring.unwrap_or(step.rows.end).max(1);
+    let mut spans = Vec::new();
+    let mut y = step.rows.start;
+    while y < step.rows.end {
+        let count = (step.rows.end - y).min(slots - y % slots);
+        spans.push(count);
+        y += count;
+    }
+    spans
+}
