@@ -128,13 +128,19 @@ pub struct Tiling {
     pub rows: usize,
     /// Input rows that every such tile but the first reads although the one before has read them.
     pub rows_again: usize,
+    /// A number of rows that is no multiple of this takes as long as the next one.
+    pub unit: usize,
 }
 
 /// What the operator does with `scratch_len` bytes of scratch memory; `None` if those are too few.
 pub fn tiling(params: &op::Conv, scratch_len: usize) -> Option<Tiling> {
     let plan = Plan::within(params, scratch_len)?;
     let halo = plan.window.kernel_h.saturating_sub(plan.window.stride_h);
-    Some(Tiling { rows: plan.tile_rows, rows_again: if plan.rolling { 0 } else { halo } })
+    Some(Tiling {
+        rows: plan.tile_rows,
+        rows_again: if plan.rolling { 0 } else { halo },
+        unit: if plan.window.stride_h == 1 { 2 } else { 1 },
+    })
 }
 
 /// Whether the operator takes this convolution.

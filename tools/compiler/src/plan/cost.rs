@@ -15,36 +15,41 @@ const PIXELS_PER_BLOCK: f64 = 3.0;
 /// Instructions to expand a byte of a depthwise layer's input.
 const EXPANSION: f64 = 2.0;
 /// Instructions around each tile of four channels.
-const TILE: f64 = 250.0;
+const TILE: f64 = 800.0;
 
 /// Instructions that a program takes if it is executed as chosen.
 pub fn instructions(program: &Program, choice: &Choice) -> f64 {
     let schedule = schedule(program, choice);
     let of_step = |step: &Step| {
         let op = &program.ops[step.op];
-        let share = step.rows.len() as f64 / f64::from(op.rows.max(1));
-        let macs = op.macs as f64 * share;
-        let Params::Conv(conv) = &op.params else { return CALL + macs };
-        let spans = spans(step, schedule.rings.get(&op.writes).copied());
-        let of_span = |&rows: &usize| match op.opcode {
-            Opcode::DepthwisePlanar => {
-                let scratch = op.scratch.and_then(|id| schedule.scratch_len.get(&id));
-                expansion(conv, rows, scratch.copied().unwrap_or(0))
+        let macs_per_row = op.macs as f64 / f64::from(op.rows.max(1));
+        let Params::Conv(conv) = &op.params else {
+            return CALL + macs_per_row * step.rows.len() as f64;
+        };
+        let scratch_len = op.scratch.and_then(|id| schedule.scratch_len.get(&id)).copied();
+        let tiling = match op.opcode {
+            Opcode::DepthwisePlanar => layout::tiling(conv, scratch_len.unwrap_or(0)),
+            _ => None,
+        };
+        let of_span = |rows: usize| match tiling {
+            Some(tiling) => {
+                macs_per_row * rows.next_multiple_of(tiling.unit) as f64
+                    + expansion(conv, rows, tiling)
             }
-            _ => {
+            None => {
                 let pixels = f64::from(conv.window.out_w) * rows as f64;
                 let computed = (pixels / PIXELS_PER_BLOCK).ceil() * PIXELS_PER_BLOCK;
-                macs * (computed - pixels) / (f64::from(conv.window.out_w) * step.rows.len() as f64)
+                macs_per_row * rows as f64 * (computed / pixels)
             }
         };
-        CALL + macs + spans.iter().map(of_span).sum::<f64>()
+        let spans = spans(step, schedule.rings.get(&op.writes).copied());
+        CALL + spans.into_iter().map(of_span).sum::<f64>()
     };
     schedule.steps.iter().map(of_step).sum()
 }
 
-/// Instructions to expand what some output rows of a depthwise layer see.
-fn expansion(conv: &op::Conv, rows: usize, scratch_len: usize) -> f64 {
-    let Some(tiling) = layout::tiling(conv, scratch_len) else { return 0.0 };
+/// Instructions to expand what some output rows of a depthwise layer see, and around its tiles.
+fn expansion(conv: &op::Conv, rows: usize, tiling: layout::Tiling) -> f64 {
     let window = &conv.window;
     let tiles = rows.div_ceil(tiling.rows);
     let halo = usize::from(window.kernel_h.saturating_sub(window.stride_h));

@@ -21,7 +21,7 @@ use crate::lower::program::{Program, ProgramOp};
 pub enum Optimize {
     /// Nothing: every operator runs whole.
     Latency,
-    /// A smaller arena, where a percent of memory costs at most a quarter percent of instructions.
+    /// A smaller arena, where a percent of memory costs at most a third of a percent of instructions.
     #[default]
     Balanced,
     /// The smallest arena.
@@ -102,7 +102,7 @@ impl Search<'_> {
         let spent = cost::instructions(self.program, &choice) / self.whole;
         let price = match self.optimize {
             Optimize::Ram => 0.001,
-            _ => 4.0,
+            _ => 3.0,
         };
         Judged { choice, score: arena_len.ln() + price * spent.ln() }
     }
