@@ -1,14 +1,14 @@
 //! For the compiler: how far a convolution's output may lie over its input.
 //!
-//! The specification of the format says in which order each opcode reads and writes, and every
-//! kernel, for whichever core, keeps to it. What may overlap follows from that order and the
+//! The specification of the format says of some opcodes in which order they read and write, and
+//! their kernels, for whichever core, keep to it. What may overlap follows from that order and the
 //! record alone.
 
 use fixie_format::Opcode;
 use fixie_format::op;
 
-use crate::arch::paired;
-use crate::ops::{conv, depthwise_planar};
+use crate::arch::paired::BLOCK;
+use crate::ops::depthwise_planar;
 
 /// How an output may lie over its operator's input, if the operator runs as a single step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,67 +22,51 @@ pub enum Overlap {
 /// How the output of a convolution by `opcode` may lie over its input; `None` if they must be
 /// apart, or if `opcode` is no convolution.
 pub fn overlap(params: &op::Conv, opcode: Opcode) -> Option<Overlap> {
-    let depthwise = params.groups == params.window.in_c;
-    let pixels = pixels(&params.window);
-    let order = match opcode {
-        Opcode::Conv if params.groups == 1 => Order::Blocks { len: conv::BLOCK, full: false },
-        Opcode::ConvPaired if params.groups == 1 && pixels >= paired::BLOCK => {
-            Order::Blocks { len: paired::BLOCK, full: true }
+    match opcode {
+        Opcode::ConvPaired if params.groups == 1 => {
+            Some(Overlap::Trailing(paired_lead(&params.window)))
         }
-        Opcode::ConvPaired if params.groups == 1 => Order::Pixels,
-        Opcode::Depthwise if depthwise => Order::Pixels,
-        Opcode::DepthwisePlanar => {
-            return depthwise_planar::works_in_place(params).then_some(Overlap::InPlace);
+        Opcode::DepthwisePlanar if depthwise_planar::works_in_place(params) => {
+            Some(Overlap::InPlace)
         }
-        _ => return None,
-    };
-    Some(Overlap::Trailing(order.lead(&params.window)))
-}
-
-/// The order in which a kernel goes over the output pixels, row by row. It computes all channels of
-/// a pixel before it goes on.
-#[derive(Clone, Copy)]
-enum Order {
-    /// `len` pixels at a time; before it writes anything of such a block it has read everything
-    /// that the block sees. The last block has fewer pixels, or, if blocks must be `full`, starts
-    /// so much earlier that some pixels are computed twice.
-    Blocks { len: usize, full: bool },
-    /// Pixel by pixel, each of which may be read until all of it is written.
-    Pixels,
-}
-
-impl Order {
-    /// The least number of bytes by which the output must start before the input.
-    ///
-    /// With the output `lead` bytes before the input, output byte *k* lies on input byte
-    /// *k − lead*. Let *F(p)* be the first input byte that any output pixel from *p* on sees, and
-    /// let pixels have *C* output channels. When the reading for a block that starts with pixel
-    /// *s* begins, pixels below some *w* are written, so output bytes below *w · C*. Nothing that
-    /// is still to be read is overwritten just if *w · C − lead ≤ F(s)*.
-    ///
-    /// - `Blocks`: *w* is a multiple of `len`, and *s = w*; but a last block that is moved to be
-    ///   full starts at *s = pixels − len*.
-    /// - `Pixels`: reading for pixel *s* ends when it is written, so *w = s + 1*.
-    ///
-    /// The lead is the largest *w · C − F(s)* of all blocks. *F* never falls, and a larger lead
-    /// only makes the left side smaller, so that the output may start earlier still.
-    fn lead(self, window: &op::Window) -> usize {
-        let (pixels, channels) = (pixels(window), usize::from(window.out_c));
-        let (mut lead, mut first_needed) = (0, usize::MAX);
-        for pixel in (0..pixels).rev() {
-            first_needed = first_needed.min(first_seen(window, pixel).unwrap_or(usize::MAX));
-            let written = match self {
-                Self::Pixels => pixel + 1,
-                Self::Blocks { len, full: true } if pixel + len == pixels => {
-                    pixel.next_multiple_of(len)
-                }
-                Self::Blocks { len, .. } if pixel % len == 0 => pixel,
-                Self::Blocks { .. } => continue,
-            };
-            lead = lead.max((written * channels).saturating_sub(first_needed));
-        }
-        lead
+        _ => None,
     }
+}
+
+/// The least number of bytes by which the output of `ConvPaired` must start before the input.
+///
+/// Pixels are computed row by row, three at a time, all channels of them. Before anything of such a
+/// block is written everything that it sees was read. A last block of fewer pixels starts so much
+/// earlier, and computes some pixels twice. If there are fewer than three pixels in all, they are
+/// computed one by one, and read until all of the pixel is written.
+///
+/// With the output `lead` bytes before the input, output byte *k* lies on input byte *k − lead*. Let
+/// *F(p)* be the first input byte that any output pixel from *p* on sees, and let pixels have *C*
+/// output channels. When the reading for a block that starts with pixel *s* ends, the first *w*
+/// pixels may be written, that is output bytes below *w · C*. Nothing that this block or a later one
+/// sees is overwritten before just if *w · C − lead ≤ F(s)*, where
+///
+/// - *w* is a multiple of 3, and *s = w*, but *s = pixels − 3* for the last block;
+/// - with fewer than three pixels *w = s + 1*, for every *s*.
+///
+/// The lead is the largest *w · C − F(s)*. Since *F* never falls, and a larger lead only makes the
+/// left side smaller, the output may start earlier still.
+fn paired_lead(window: &op::Window) -> usize {
+    let (pixels, channels) = (pixels(window), usize::from(window.out_c));
+    let (mut lead, mut first_needed) = (0, usize::MAX);
+    for pixel in (0..pixels).rev() {
+        first_needed = first_needed.min(first_seen(window, pixel).unwrap_or(usize::MAX));
+        let starts_block = pixel % BLOCK == 0 && pixel + BLOCK <= pixels;
+        let written = if pixels < BLOCK {
+            pixel + 1
+        } else if starts_block || pixel + BLOCK == pixels {
+            pixel.next_multiple_of(BLOCK)
+        } else {
+            continue;
+        };
+        lead = lead.max((written * channels).saturating_sub(first_needed));
+    }
+    lead
 }
 
 /// Output pixels.
@@ -126,42 +110,18 @@ mod tests {
 
     use super::*;
     use crate::ops::conv_testing::{Layer, Traits, pointwise, traits};
-    use crate::ops::{Conv, ConvPaired, Depthwise, DepthwisePlanar};
+    use crate::ops::{ConvPaired, DepthwisePlanar};
     use crate::testing::windows;
 
-    /// The output of a layer that starts `lead` bytes before the input.
-    fn run(layer: &Layer, opcode: Opcode, lead: usize) -> Vec<i8> {
-        let packed = layer.trailing(opcode, lead);
-        let (bench, params) = packed.expect("every opcode takes these layers");
-        let whole = [0..usize::from(params.window.out_h)];
-        match opcode {
-            Opcode::Conv => bench.run_steps::<Conv>(&params, whole, params.output),
-            Opcode::ConvPaired => bench.run_steps::<ConvPaired>(&params, whole, params.output),
-            Opcode::Depthwise => bench.run_steps::<Depthwise>(&params, whole, params.output),
-            _ => bench.run_steps::<DepthwisePlanar>(&params, whole, params.output),
-        }
-    }
-
-    /// The least lead that is allowed.
-    fn lead(layer: &Layer, opcode: Opcode) -> Option<usize> {
-        match overlap(&layer.params, opcode)? {
-            Overlap::InPlace => Some(0),
-            Overlap::Trailing(lead) => Some(lead),
-        }
-    }
-
-    /// How many of some layers are wrong if the output starts `less` bytes behind the place that is
-    /// allowed.
-    fn broken(layers: impl Iterator<Item = Layer>, opcode: Opcode, less: usize) -> usize {
-        let is_wrong = |layer: &Layer| {
-            let least = lead(layer, opcode).unwrap();
-            least >= less && run(layer, opcode, least - less) != layer.expected()
-        };
-        layers.filter(is_wrong).count()
+    /// The output of `ConvPaired` that starts `lead` bytes before the input.
+    fn trailing(layer: &Layer, lead: usize) -> Vec<i8> {
+        let (bench, params) = layer.trailing(Opcode::ConvPaired, lead).expect("small weights");
+        let whole = 0..usize::from(params.window.out_h);
+        bench.run_steps::<ConvPaired>(&params, [whole], params.output)
     }
 
     /// A 3×3 window that keeps the size of the image.
-    fn same(height: u16, width: u16, in_c: u16, out_c: u16) -> op::Window {
+    fn same(height: u16, width: u16, channels: u16) -> op::Window {
         op::Window {
             in_h: height,
             out_h: height,
@@ -169,7 +129,7 @@ mod tests {
             kernel_w: 3,
             pad_top: 1,
             pad_left: 1,
-            ..pointwise(width, in_c, out_c)
+            ..pointwise(width, channels, channels)
         }
     }
 
@@ -184,84 +144,74 @@ mod tests {
         fn outputs_trail_their_inputs(
             window in windows(), out_c in 1u16..24, further in 0usize..40, traits in traits(),
         ) {
-            let traits = Traits { shift: 0, ..traits };
-            let layer = Layer::new(op::Window { out_c, ..window }, traits).without_lowest_weight();
-            for opcode in [Opcode::Conv, Opcode::ConvPaired] {
-                let lead = lead(&layer, opcode).unwrap() + further;
-                prop_assert_eq!(run(&layer, opcode, lead), layer.expected(), "{:?}", opcode);
-            }
+            let window = op::Window { out_c, ..window };
+            let layer = Layer::new(window, Traits { shift: 0, ..traits }).without_lowest_weight();
+            prop_assert_eq!(trailing(&layer, paired_lead(&window) + further), layer.expected());
         }
 
         #[test]
         fn matrix_products_trail_their_inputs(
             pixels in 1u16..12, in_c in 1u16..20, out_c in 1u16..20, traits in traits(),
         ) {
-            let traits = Traits { shift: 0, ..traits };
-            let layer = Layer::new(pointwise(pixels, in_c, out_c), traits).without_lowest_weight();
-            for opcode in [Opcode::Conv, Opcode::ConvPaired] {
-                let lead = lead(&layer, opcode).unwrap();
-                prop_assert_eq!(run(&layer, opcode, lead), layer.expected(), "{:?}", opcode);
-            }
+            let window = pointwise(pixels, in_c, out_c);
+            let layer = Layer::new(window, Traits { shift: 0, ..traits }).without_lowest_weight();
+            prop_assert_eq!(trailing(&layer, paired_lead(&window)), layer.expected());
         }
 
         #[test]
-        fn depthwise_outputs_trail_their_inputs(
-            window in windows(), multiplier in 1u16..3, further in 0usize..40, traits in traits(),
-        ) {
-            let window = op::Window { out_c: window.in_c * multiplier, ..window };
-            let layer = Layer::new(window, Traits { groups: window.in_c, shift: 0, ..traits });
-            let lead = lead(&layer, Opcode::Depthwise).unwrap() + further;
-            prop_assert_eq!(run(&layer, Opcode::Depthwise, lead), layer.expected());
-        }
-
-        #[test]
-        fn planar_outputs_replace_their_inputs(
+        fn depthwise_outputs_replace_their_inputs(
             (height, width) in (1u16..40, 1u16..40), channels in 4u16..12, pad_top in 0u16..3,
             traits in traits(),
         ) {
-            let window = op::Window { pad_top, ..same(height, width, channels, channels) };
+            let opcode = Opcode::DepthwisePlanar;
+            let window = op::Window { pad_top, ..same(height, width, channels) };
             let layer = Layer::new(window, Traits { groups: channels, shift: 0, ..traits });
-            prop_assert_eq!(overlap(&layer.params, Opcode::DepthwisePlanar), Some(Overlap::InPlace));
-            prop_assert_eq!(run(&layer, Opcode::DepthwisePlanar, 0), layer.expected());
+            prop_assert_eq!(overlap(&layer.params, opcode), Some(Overlap::InPlace));
+            let (bench, params) = layer.trailing(opcode, 0).expect("small weights");
+            let whole = 0..usize::from(height);
+            let found = bench.run_steps::<DepthwisePlanar>(&params, [whole], params.output);
+            prop_assert_eq!(found, layer.expected());
         }
     }
 
     #[test]
     fn leads_of_common_layers() {
-        let lead = |window, groups, opcode| overlap(&layer(window, groups, 1).params, opcode);
-        let trailing = |lead| Some(Overlap::Trailing(lead));
         // The last block of 125 pixels starts one pixel earlier, that of 124 two, that of 123 none.
-        assert_eq!(lead(pointwise(125, 64, 64), 1, Opcode::ConvPaired), trailing(64));
-        assert_eq!(lead(pointwise(124, 64, 64), 1, Opcode::ConvPaired), trailing(128));
-        assert_eq!(lead(pointwise(123, 64, 64), 1, Opcode::ConvPaired), trailing(0));
-        assert_eq!(lead(pointwise(125, 64, 64), 1, Opcode::Conv), trailing(0));
+        assert_eq!(paired_lead(&pointwise(125, 64, 64)), 64);
+        assert_eq!(paired_lead(&pointwise(124, 64, 64)), 128);
+        assert_eq!(paired_lead(&pointwise(123, 64, 64)), 0);
         // Three pixels grow before the last block of three is read.
-        assert_eq!(lead(pointwise(6, 8, 12), 1, Opcode::ConvPaired), trailing(3 * (12 - 8)));
+        assert_eq!(paired_lead(&pointwise(6, 8, 12)), 3 * (12 - 8));
         // Two pixels are read where they lie.
-        assert_eq!(lead(pointwise(2, 8, 12), 1, Opcode::ConvPaired), trailing(2 * 12 - 8));
-        // A row and a pixel above, and the pixel itself.
-        let depthwise = same(5, 7, 8, 8);
-        assert_eq!(lead(depthwise, 8, Opcode::Depthwise), trailing((7 + 1 + 1) * 8));
-        assert_eq!(lead(depthwise, 8, Opcode::DepthwisePlanar), Some(Overlap::InPlace));
-        let stride = op::Window { stride_h: 2, stride_w: 2, out_h: 3, out_w: 4, ..depthwise };
-        assert_eq!(lead(stride, 8, Opcode::DepthwisePlanar), None);
-        assert_eq!(lead(same(5, 7, 8, 8), 2, Opcode::ConvPaired), None);
+        assert_eq!(paired_lead(&pointwise(2, 8, 12)), 2 * 12 - 8);
+        // A row and a pixel above.
+        assert_eq!(paired_lead(&same(6, 7, 8)), (7 + 1) * 8);
+    }
+
+    #[test]
+    fn some_layers_must_be_apart() {
+        let window = same(5, 7, 8);
+        let of = |window, groups, opcode| overlap(&layer(window, groups, 1).params, opcode);
+        assert_eq!(of(window, 8, Opcode::DepthwisePlanar), Some(Overlap::InPlace));
+        let stride = op::Window { stride_h: 2, stride_w: 2, out_h: 3, out_w: 4, ..window };
+        assert_eq!(of(stride, 8, Opcode::DepthwisePlanar), None);
+        let kernel = op::Window { kernel_h: 5, pad_top: 2, ..window };
+        assert_eq!(of(kernel, 8, Opcode::DepthwisePlanar), None);
+        assert_eq!(of(window, 2, Opcode::ConvPaired), None);
+        assert_eq!(of(window, 1, Opcode::Conv), None);
     }
 
     #[test]
     fn a_byte_less_is_too_little() {
-        let windows = [pointwise(5, 12, 12), pointwise(7, 8, 20), same(4, 5, 8, 8)];
+        let windows = [pointwise(5, 12, 12), pointwise(7, 8, 20), same(4, 5, 8), same(6, 7, 8)];
         for window in windows {
-            for opcode in [Opcode::Conv, Opcode::ConvPaired] {
-                let layers = || (1..20).map(|seed| layer(window, 1, seed));
-                let leads = layers().any(|layer| lead(&layer, opcode).unwrap() > 0);
-                assert_eq!(broken(layers(), opcode, 1) > 0, leads, "{opcode:?} {window:?}");
-                assert_eq!(broken(layers(), opcode, 0), 0, "{opcode:?} {window:?}");
-            }
+            let lead = paired_lead(&window);
+            let wrong = |less: usize| {
+                let layers = (1..20).map(|seed| layer(window, 1, seed));
+                layers.filter(|layer| trailing(layer, lead - less) != layer.expected()).count()
+            };
+            assert_eq!(wrong(0), 0, "{window:?}");
+            assert!(wrong(1) > 0, "{window:?}");
         }
-        // Our kernel has read all of a pixel of few channels before it writes it, which gives it
-        // that pixel more than it may take.
-        let depthwise = || (1..20).map(|seed| layer(same(4, 5, 6, 6), 6, seed));
-        assert!(broken(depthwise(), Opcode::Depthwise, 6 + 1) > 0);
     }
 }

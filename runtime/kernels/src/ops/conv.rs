@@ -28,7 +28,7 @@ use crate::rule::{
 };
 
 /// Output pixels whose patches are gathered at a time.
-pub const BLOCK: usize = 2;
+const BLOCK: usize = 2;
 
 /// [`Opcode::Conv`](fixie_format::Opcode::Conv), its inner loops by `I`.
 pub struct Conv<I = Native>(PhantomData<I>);
