@@ -119,6 +119,15 @@ impl<'a> Dst<'a> {
         self.cells.get(index).map(|cell| cell.set(value))
     }
 
+    /// Writes `N` bytes from `start` on; `None` if they leave the view.
+    #[inline(always)]
+    pub fn set_chunk<const N: usize>(&self, start: usize, values: [i8; N]) -> Option<()> {
+        let inside = start.checked_add(N)? <= self.len();
+        // SAFETY: the bytes lie inside; cells allow writes through a shared reference, and an array
+        // of bytes has no alignment.
+        inside.then(|| unsafe { self.as_mut_ptr().add(start).cast::<[i8; N]>().write(values) })
+    }
+
     /// `len` bytes from `start` on; `None` if they leave the view.
     #[inline(always)]
     pub fn slice(&self, start: usize, len: usize) -> Option<Self> {

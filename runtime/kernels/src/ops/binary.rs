@@ -7,14 +7,13 @@
 //! An operator of one row computes everything at once. One of `dims[0]` rows takes the outermost
 //! axis row by row; then its operands and its output may be rings.
 
-use core::cell::Cell;
 use core::ops::Range;
 
 use fixie_format::Image;
 use fixie_format::op::Binary;
 use fixie_format::table::TensorId;
 
-use crate::arch::view::Src;
+use crate::arch::view::{Dst, Src};
 use crate::memory::Memory;
 use crate::ops::Operator;
 use crate::requantize::{Requantizer, clamp};
@@ -34,13 +33,20 @@ impl Operator for Add {
 
     fn run(params: &Binary, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let &Binary { a_multiplier, b_multiplier, bias, shift, act_min, act_max, .. } = params;
-        for_each_pair(params, rows, memory, |a, b| {
-            let sum = i32::from(a)
+        // The closures own what they need: a reference would be read anew after every write.
+        let sum = move |a: i8, b: i8| {
+            i32::from(a)
                 .wrapping_mul(a_multiplier)
                 .wrapping_add(i32::from(b).wrapping_mul(b_multiplier))
-                .wrapping_add(bias);
-            clamp(sum.wrapping_shr(shift.into()), act_min, act_max)
-        })
+                .wrapping_add(bias)
+                .wrapping_shr(shift.into())
+        };
+        // With these bounds, which are the usual ones, a clamp is one instruction of many cores.
+        if (act_min, act_max) == (i8::MIN, i8::MAX) {
+            for_each_pair(params, rows, memory, move |a, b| clamp(sum(a, b), i8::MIN, i8::MAX))
+        } else {
+            for_each_pair(params, rows, memory, move |a, b| clamp(sum(a, b), act_min, act_max))
+        }
     }
 }
 
@@ -63,7 +69,7 @@ impl Operator for Mul {
         };
         let (a_zero, b_zero) = (i32::from(params.a_zero), i32::from(params.b_zero));
         let multiplier = params.a_multiplier;
-        for_each_pair(params, rows, memory, |a, b| {
+        for_each_pair(params, rows, memory, move |a, b| {
             let product = (i32::from(a) - a_zero) * (i32::from(b) - b_zero);
             requantizer.apply(product, multiplier)
         })
@@ -143,7 +149,7 @@ fn for_each_pair(
             for k in 0..params.dims[2] {
                 let a = Row::new(a, &params.a_strides, [j, k])?;
                 let b = Row::new(b, &params.b_strides, [j, k])?;
-                pair_rows(a, b, output.slice(start, len)?.cells(), &f)?;
+                pair_rows(a, b, output.slice(start, len)?, &f)?;
                 start += len;
             }
         }
@@ -172,22 +178,38 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Elements that are read and written together, where they lie together.
+const CHUNK: usize = 4;
+
 /// Writes `f(a, b)` along the innermost axis.
 #[inline(never)]
-fn pair_rows(a: Row<'_>, b: Row<'_>, output: &[Cell<i8>], f: impl Fn(i8, i8) -> i8) -> Option<()> {
+fn pair_rows(a: Row<'_>, b: Row<'_>, output: Dst<'_>, f: impl Fn(i8, i8) -> i8) -> Option<()> {
+    let mut at = 0;
     if (a.stride, b.stride) == (1, 1) {
-        let len = output.len();
-        let (a, b) = (a.values.slice(0, len)?, b.values.slice(0, len)?);
-        for (cell, (a, b)) in output.iter().zip(a.iter().zip(b.iter())) {
-            cell.set(f(a, b));
+        let (a, b) = (a.values.slice(0, output.len())?, b.values.slice(0, output.len())?);
+        while let (Some(a), Some(b)) = (a.chunk::<CHUNK>(at), b.chunk::<CHUNK>(at)) {
+            let [a0, a1, a2, a3] = a;
+            let [b0, b1, b2, b3] = b;
+            output.set_chunk(at, [f(a0, b0), f(a1, b1), f(a2, b2), f(a3, b3)])?;
+            at = at.wrapping_add(CHUNK);
         }
-    } else {
-        let (mut a_at, mut b_at) = (0usize, 0usize);
-        for cell in output {
-            cell.set(f(a.values.get(a_at)?, b.values.get(b_at)?));
-            a_at = a_at.wrapping_add(a.stride);
-            b_at = b_at.wrapping_add(b.stride);
-        }
+    }
+    strided_rows(a, b, output, at, &f)
+}
+
+/// As [`pair_rows`] from element `at` on, whatever the strides. Compiled once for all functions.
+#[inline(never)]
+fn strided_rows(
+    a: Row<'_>,
+    b: Row<'_>,
+    output: Dst<'_>,
+    mut at: usize,
+    f: &dyn Fn(i8, i8) -> i8,
+) -> Option<()> {
+    while at < output.len() {
+        let a = a.values.get(at.wrapping_mul(a.stride))?;
+        output.set(at, f(a, b.values.get(at.wrapping_mul(b.stride))?))?;
+        at = at.wrapping_add(1);
     }
     Some(())
 }
