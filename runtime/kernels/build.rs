@@ -2,7 +2,8 @@
 //!
 //! `cfg(fixie_dsp)` is set for cores with the DSP extension: those of Armv7E-M by their target
 //! triple, those of Armv8-M by `-C target-cpu` or `-C target-feature=+dsp` in the rustflags.
-//! `cfg(fixie_armv8m)` is set for all of Armv8-M's main line.
+//! `cfg(fixie_armv8m)` is set for all of Armv8-M's main line, `cfg(fixie_helium)` for its cores with
+//! Helium: by `-C target-cpu` or `-C target-feature=+mve`.
 
 use std::env;
 
@@ -10,9 +11,13 @@ use std::env;
 const DSP_CORES: [&str; 6] =
     ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85", "star-mc1"];
 
+/// Armv8-M cores whose `-C target-cpu` name implies Helium, as for LLVM.
+const HELIUM_CORES: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
+
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(fixie_dsp)");
     println!("cargo::rustc-check-cfg=cfg(fixie_armv8m)");
+    println!("cargo::rustc-check-cfg=cfg(fixie_helium)");
     println!("cargo::rerun-if-changed=build.rs");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
@@ -20,18 +25,21 @@ fn main() {
     if armv8m {
         println!("cargo::rustc-cfg=fixie_armv8m");
     }
-    if target.starts_with("thumbv7em") || (armv8m && has_dsp(&flags)) {
+    if target.starts_with("thumbv7em") || (armv8m && chooses(&flags, &DSP_CORES, "+dsp")) {
         println!("cargo::rustc-cfg=fixie_dsp");
+    }
+    if armv8m && chooses(&flags, &HELIUM_CORES, "+mve") {
+        println!("cargo::rustc-cfg=fixie_helium");
     }
 }
 
-/// Whether rustflags, separated by 0x1f, choose a core or a feature with the DSP extension.
-fn has_dsp(flags: &str) -> bool {
+/// Whether rustflags, separated by 0x1f, choose one of `cores` or the feature `feature`.
+fn chooses(flags: &str, cores: &[&str], feature: &str) -> bool {
     flags.split('\x1f').any(|flag| {
         let flag = flag.trim_start_matches("-C");
         match flag.split_once('=') {
-            Some(("target-cpu", core)) => DSP_CORES.contains(&core),
-            Some(("target-feature", features)) => features.split(',').any(|f| f == "+dsp"),
+            Some(("target-cpu", core)) => cores.contains(&core),
+            Some(("target-feature", features)) => features.split(',').any(|f| f == feature),
             _ => false,
         }
     })

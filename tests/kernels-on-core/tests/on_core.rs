@@ -71,7 +71,7 @@ fn cortex_m33_equals_the_host() {
 
 #[test]
 fn cortex_m55_equals_the_host() {
-    compare("cortex-m55", "dsp");
+    compare("cortex-m55", "helium");
 }
 
 #[test]

@@ -3,10 +3,14 @@
 //! [`Isa`] lists the inner loops of the operators. [`Scalar`] defines in plain Rust what each of
 //! them computes; an instruction set replaces those that it does better, and must give the same
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
-//! ([`paired`], [`planar`]), so that an assembly loop behind them cannot leave its buffers.
+//! ([`filters`], [`paired`], [`planar`]), so that an assembly loop behind them cannot leave its
+//! buffers.
 
 #[cfg(fixie_dsp)]
 mod dsp;
+pub mod filters;
+#[cfg(fixie_helium)]
+mod helium;
 pub mod paired;
 pub mod planar;
 mod scalar;
@@ -16,18 +20,25 @@ mod x86;
 
 #[cfg(fixie_dsp)]
 pub use dsp::Dsp;
+#[cfg(fixie_helium)]
+pub use helium::Helium;
 pub use scalar::Scalar;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
 
+use filters::Filters;
 use paired::{BLOCK, Pairs, Strip};
 use planar::{Channels, Lines, Planes};
 use view::{Dst, Src};
 
 /// The instruction set of the core that is compiled for: the one place that chooses.
 ///
-/// `build.rs` knows which cores have the DSP extension: stable Rust shows no such target feature.
-#[cfg(fixie_dsp)]
+/// `build.rs` knows which cores have Helium or the DSP extension: stable Rust shows no such target
+/// feature.
+#[cfg(fixie_helium)]
+pub type Native = Helium;
+/// The instruction set of the core that is compiled for: the one place that chooses.
+#[cfg(all(fixie_dsp, not(fixie_helium)))]
 pub type Native = Dsp;
 /// The instruction set of the core that is compiled for: the one place that chooses.
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -40,6 +51,16 @@ pub type Native = Scalar;
 pub trait Isa {
     /// What reports call it.
     const NAME: &'static str;
+
+    /// Whether `Conv` hands whole strips of pixels to [`conv_strip`](Self::conv_strip), from where
+    /// their patches lie; otherwise it gathers them for [`dot_2x2`](Self::dot_2x2) and
+    /// [`dot_1x4`](Self::dot_1x4).
+    const READS_STRIPS: bool = false;
+
+    /// All channels of the pixels of a strip.
+    fn conv_strip(filters: &Filters<'_>, strip: &filters::Strip<'_>) -> Option<()> {
+        scalar::conv_strip(filters, strip)
+    }
 
     /// Dot products of two patches with two rows of weights, all equally long:
     /// `sums[patch][row]`.

@@ -7,6 +7,7 @@ use fixie_format::op::paired::TAP_ORDER;
 use fixie_format::op::planar::{self, CHANNELS};
 
 use crate::arch::Isa;
+use crate::arch::filters::{self, Filters};
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
@@ -68,6 +69,26 @@ pub fn dot_1x4(x: &[i8], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
         }
     }
     sums
+}
+
+/// See [`Isa::conv_strip`].
+#[inline(always)]
+pub fn conv_strip(filters: &Filters<'_>, strip: &filters::Strip<'_>) -> Option<()> {
+    for pixel in 0..strip.pixels() {
+        let patch = strip.source().slice(pixel.checked_mul(strip.step())?, filters.taps())?;
+        let out = pixel.checked_mul(strip.out_step())?;
+        let out = strip.out().slice(out, filters.channels())?;
+        let constants = filters.bias().iter().zip(filters.multipliers());
+        let rows = pieces(filters.weights(), filters.taps()).zip(constants);
+        for (cell, (row, (&bias, &multiplier))) in out.cells().iter().zip(rows) {
+            let sum = patch
+                .iter()
+                .zip(row)
+                .fold(bias, |sum, (x, &w)| i32::from(x).wrapping_mul(w.into()).wrapping_add(sum));
+            cell.set(filters.requantizer().apply(sum, multiplier));
+        }
+    }
+    Some(())
 }
 
 /// See [`Isa::paired_strip`].

@@ -8,6 +8,9 @@
 //!
 //! A patch is gathered once and used for all channels of its group; weights are read once for two
 //! pixels. Where only one pixel is left, as in dense layers, four channels share its patch.
+//!
+//! An instruction set that computes all channels of many pixels in one loop gets strips of them
+//! instead: where patches are parts of input rows, they are read from there and not gathered.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -16,7 +19,8 @@ use core::ops::Range;
 use fixie_format::Image;
 use fixie_format::op;
 
-use crate::arch::view::Dst;
+use crate::arch::filters::{Filters, Strip};
+use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
@@ -57,27 +61,20 @@ impl<I: Isa> Operator for Conv<I> {
         let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
         let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
-        let (first, second) =
-            scratch.get_mut(..shape.taps.checked_mul(BLOCK)?)?.split_at_mut_checked(shape.taps)?;
+        let scratch = scratch.get_mut(..shape.taps.checked_mul(BLOCK)?)?;
         for group in 0..usize::from(params.groups) {
             let patches = patches(params, group, &shape, &tensors, rings)?;
+            let first = group.checked_mul(shape.group_out)?;
             let channels = Channels::new(params, group, &shape, &tensors)?;
             for_each_span(params, &rows, rings, &tensors, |span| {
                 let out_c = usize::from(params.window.out_c);
-                let mut pixels = 0..span.len;
-                while let Some(pixel) = pixels.next() {
-                    patches.copy(span.first.checked_add(pixel)?, first)?;
-                    let at = pixel.checked_mul(out_c)?.checked_add(channels.first)?;
-                    let out = span.out.slice(at, shape.group_out)?;
-                    if let Some(next) = pixels.next() {
-                        patches.copy(span.first.checked_add(next)?, second)?;
-                        let beside = span.out.slice(at.checked_add(out_c)?, shape.group_out)?;
-                        channels.two_pixels::<I>([first, second], [out, beside])?;
-                    } else {
-                        channels.one_pixel::<I>(first, out)?;
-                    }
+                let out = span.out.slice(first, span.out.len().checked_sub(first)?)?;
+                let span = Span { out, ..span };
+                if I::READS_STRIPS {
+                    channels.strips::<I>(&patches, &span, out_c, scratch)
+                } else {
+                    channels.blocks::<I>(&patches, &span, out_c, scratch)
                 }
-                Some(())
             })?;
         }
         Some(())
@@ -180,14 +177,7 @@ pub fn for_each_span<'a>(
 
 /// The output channels of one group.
 struct Channels<'a> {
-    /// The first of them.
-    first: usize,
-    /// `[channels][taps]`.
-    weights: &'a [i8],
-    taps: usize,
-    bias: &'a [i32],
-    multipliers: &'a [i32],
-    requantizer: Requantizer,
+    filters: Filters<'a>,
 }
 
 impl<'a> Channels<'a> {
@@ -196,26 +186,81 @@ impl<'a> Channels<'a> {
         let first = group.checked_mul(shape.group_out)?;
         let end = first.checked_add(shape.group_out)?;
         let weights = tensors.data::<i8>(params.weights, out_c.checked_mul(shape.taps)?)?;
-        Some(Self {
-            first,
-            weights: weights.get(first.checked_mul(shape.taps)?..end.checked_mul(shape.taps)?)?,
-            taps: shape.taps,
-            bias: tensors.data(params.bias, out_c)?.get(first..end)?,
-            multipliers: tensors.data(params.multipliers, out_c)?.get(first..end)?,
-            requantizer: Requantizer {
-                shift: params.shift,
-                zero: params.out_zero,
-                min: params.act_min,
-                max: params.act_max,
-            },
-        })
+        let bias = tensors.data(params.bias, out_c)?.get(first..end)?;
+        let multipliers = tensors.data(params.multipliers, out_c)?.get(first..end)?;
+        let requantizer = Requantizer {
+            shift: params.shift,
+            zero: params.out_zero,
+            min: params.act_min,
+            max: params.act_max,
+        };
+        let weights = weights.get(first.checked_mul(shape.taps)?..end.checked_mul(shape.taps)?)?;
+        let filters = Filters::new(weights, shape.taps, [bias, multipliers], requantizer)?;
+        Some(Self { filters })
+    }
+
+    /// A span of pixels, whose outputs are `out_c` bytes apart, in strips: as many pixels as there
+    /// are whose patches lie in the input, or a block of gathered ones.
+    fn strips<I: Isa>(
+        &self,
+        patches: &Patches<'_>,
+        span: &Span<'_>,
+        out_c: usize,
+        scratch: &mut [i8],
+    ) -> Option<()> {
+        let taps = self.filters.taps();
+        let mut done = 0;
+        while done < span.len {
+            let pixel = span.first.checked_add(done)?;
+            let left = span.len.wrapping_sub(done);
+            let start = done.checked_mul(out_c)?;
+            let out = (span.out.slice(start, span.out.len().checked_sub(start)?)?, out_c);
+            let strip = if let Some((source, count)) = patches.strip(pixel, left) {
+                Strip::new(&self.filters, count, source, out)?
+            } else {
+                let count = left.min(BLOCK);
+                for (n, patch) in scratch.chunks_exact_mut(taps.max(1)).take(count).enumerate() {
+                    patches.copy(pixel.checked_add(n)?, patch)?;
+                }
+                Strip::new(&self.filters, count, (Src::from(&*scratch), taps), out)?
+            };
+            I::conv_strip(&self.filters, &strip)?;
+            done = done.checked_add(strip.pixels())?;
+        }
+        Some(())
+    }
+
+    /// A span of pixels, whose outputs are `out_c` bytes apart, gathered block by block.
+    fn blocks<I: Isa>(
+        &self,
+        patches: &Patches<'_>,
+        span: &Span<'_>,
+        out_c: usize,
+        scratch: &mut [i8],
+    ) -> Option<()> {
+        let (first, second) = scratch.split_at_mut_checked(self.filters.taps())?;
+        let channels = self.filters.channels();
+        let mut pixels = 0..span.len;
+        while let Some(pixel) = pixels.next() {
+            patches.copy(span.first.checked_add(pixel)?, first)?;
+            let at = pixel.checked_mul(out_c)?;
+            let out = span.out.slice(at, channels)?;
+            if let Some(next) = pixels.next() {
+                patches.copy(span.first.checked_add(next)?, second)?;
+                let beside = span.out.slice(at.checked_add(out_c)?, channels)?;
+                self.two_pixels::<I>([first, second], [out, beside])?;
+            } else {
+                self.one_pixel::<I>(first, out)?;
+            }
+        }
+        Some(())
     }
 
     /// All channels of two pixels.
     fn two_pixels<I: Isa>(&self, patches: [&[i8]; 2], out: [Dst<'_>; 2]) -> Option<()> {
-        let ([first, second], mut weights) = (out.map(|out| out.cells()), self.weights);
-        let (bias, odd) = self.bias.as_chunks();
-        let (multipliers, _) = self.multipliers.as_chunks();
+        let ([first, second], mut weights) = (out.map(|out| out.cells()), self.filters.weights());
+        let (bias, odd) = self.filters.bias().as_chunks();
+        let (multipliers, _) = self.filters.multipliers().as_chunks();
         let pixels = first.as_chunks().0.iter().zip(second.as_chunks().0);
         for (([b0, b1], [m0, m1]), ([x0, x1], [y0, y1])) in bias.iter().zip(multipliers).zip(pixels)
         {
@@ -229,7 +274,7 @@ impl<'a> Channels<'a> {
         if let [bias] = odd {
             // An odd last channel is computed twice.
             let [[x, _], [y, _]] = I::dot_2x2(patches, [self.next_row(&mut weights)?; 2]);
-            let multiplier = *self.multipliers.last()?;
+            let multiplier = *self.filters.multipliers().last()?;
             self.store(first.last()?, x, *bias, multiplier);
             self.store(second.last()?, y, *bias, multiplier);
         }
@@ -238,8 +283,8 @@ impl<'a> Channels<'a> {
 
     /// All channels of one pixel.
     fn one_pixel<I: Isa>(&self, patch: &[i8], out: Dst<'_>) -> Option<()> {
-        let mut weights = self.weights;
-        let mut constants = self.bias.iter().zip(self.multipliers);
+        let mut weights = self.filters.weights();
+        let mut constants = self.filters.bias().iter().zip(self.filters.multipliers());
         let (quads, rest) = out.cells().as_chunks::<4>();
         for quad in quads {
             let mut rows = [patch; 4];
@@ -262,7 +307,7 @@ impl<'a> Channels<'a> {
     /// Takes the weights of one channel from the front of `weights`.
     #[inline(always)]
     fn next_row(&self, weights: &mut &'a [i8]) -> Option<&'a [i8]> {
-        let (row, behind) = weights.split_at_checked(self.taps)?;
+        let (row, behind) = weights.split_at_checked(self.filters.taps())?;
         *weights = behind;
         Some(row)
     }
@@ -270,7 +315,7 @@ impl<'a> Channels<'a> {
     /// Turns a sum of products into an output.
     #[inline(always)]
     fn store(&self, cell: &Cell<i8>, sum: i32, bias: i32, multiplier: i32) {
-        cell.set(self.requantizer.apply(sum.wrapping_add(bias), multiplier));
+        cell.set(self.filters.requantizer().apply(sum.wrapping_add(bias), multiplier));
     }
 }
 
@@ -283,11 +328,20 @@ mod tests {
     use super::*;
     use crate::ops::conv_testing::{Layer, Traits, grouped_windows, pointwise, traits};
 
+    /// The plain loops, but over strips.
+    struct Strips;
+
+    impl Isa for Strips {
+        const NAME: &'static str = "strips";
+        const READS_STRIPS: bool = true;
+    }
+
     proptest! {
         #[test]
         fn it_is_the_definition((window, groups) in grouped_windows(), traits in traits()) {
             let layer = Layer::new(window, Traits { groups, ..traits });
             prop_assert_eq!(layer.run::<Conv>(Opcode::Conv), Some(layer.expected()));
+            prop_assert_eq!(layer.run::<Conv<Strips>>(Opcode::Conv), Some(layer.expected()));
         }
 
         #[test]
@@ -296,6 +350,7 @@ mod tests {
         ) {
             let layer = Layer::new(pointwise(pixels, in_c, out_c), traits);
             prop_assert_eq!(layer.run::<Conv>(Opcode::Conv), Some(layer.expected()));
+            prop_assert_eq!(layer.run::<Conv<Strips>>(Opcode::Conv), Some(layer.expected()));
         }
 
         #[test]
@@ -305,6 +360,16 @@ mod tests {
             let layer = Layer::new(window, Traits { groups, ..traits });
             let [found, expected] =
                 layer.run_on_rings::<Conv>(Opcode::Conv, ring_rows).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn strips_on_rings_hold_the_last_rows(
+            (window, groups) in grouped_windows(), traits in traits(), ring_rows in 1u16..6,
+        ) {
+            let layer = Layer::new(window, Traits { groups, ..traits });
+            let [found, expected] =
+                layer.run_on_rings::<Conv<Strips>>(Opcode::Conv, ring_rows).unwrap();
             prop_assert_eq!(found, expected);
         }
     }

@@ -269,19 +269,10 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
         let pixels = if self.plan.flat && self.patches.ring_rows == 0 {
             limit
         } else {
-            limit.min(self.columns_inside(x, left)?)
+            limit.min(self.patches.pixels_inside(x, left)?)
         };
         let pixel_step = in_c.checked_mul(window.stride_w.into())?;
         Strip::new(self.patches.memory, rows, self.plan.run_quads, (pixels, pixel_step))
-    }
-
-    /// How many output columns from `x` on, whose windows start at input column `left` and behind,
-    /// see no padding to the right.
-    fn columns_inside(&self, x: usize, left: usize) -> Option<usize> {
-        let window = &self.params.window;
-        let last = usize::from(window.in_w).checked_sub(window.kernel_w.into())?;
-        let steps = last.checked_sub(left)?.checked_div(window.stride_w.into())?;
-        Some(usize::from(window.out_w).checked_sub(x)?.min(steps.checked_add(1)?))
     }
 
     /// Expands the patches of a block, row by row of the kernel.

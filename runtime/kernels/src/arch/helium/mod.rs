@@ -1,0 +1,26 @@
+//! Cortex-M55, M85 and every other core with Helium, the vector extension of Armv8.1-M.
+//!
+//! Vectors are 128 bits wide: 16, 8 or 4 lanes. What is not here is either the DSP extension's,
+//! which these cores have as well, or plain Rust that the compiler vectorises.
+
+mod conv;
+
+use crate::arch::Isa;
+use crate::arch::filters::{Filters, Strip};
+use crate::arch::view::Dst;
+
+/// Helium for integers.
+pub struct Helium;
+
+impl Isa for Helium {
+    const NAME: &'static str = "helium";
+    const READS_STRIPS: bool = true;
+
+    fn conv_strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
+        conv::strip(filters, strip)
+    }
+
+    fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) {
+        conv::clamp(bytes, bounds);
+    }
+}
