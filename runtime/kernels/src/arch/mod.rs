@@ -3,8 +3,8 @@
 //! [`Isa`] lists the inner loops of the operators. [`Scalar`] defines in plain Rust what each of
 //! them computes; an instruction set replaces those that it does better, and must give the same
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
-//! ([`filters`], [`paired`], [`planar`]), so that an assembly loop behind them cannot leave its
-//! buffers.
+//! ([`filters`], [`taps`], [`paired`], [`planar`]), so that an assembly loop behind them cannot
+//! leave its buffers.
 
 #[cfg(fixie_dsp)]
 mod dsp;
@@ -14,6 +14,7 @@ mod helium;
 pub mod paired;
 pub mod planar;
 mod scalar;
+pub mod taps;
 pub mod view;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86;
@@ -29,6 +30,7 @@ pub use x86::X86;
 use filters::Filters;
 use paired::{BLOCK, Pairs, Strip};
 use planar::{Channels, Lines, Planes};
+use taps::{TapFilters, TapStrip};
 use view::{Dst, Src};
 
 /// The instruction set of the core that is compiled for: the one place that chooses.
@@ -52,8 +54,9 @@ pub trait Isa {
     /// What reports call it.
     const NAME: &'static str;
 
-    /// Whether `Conv` hands whole strips of pixels to [`conv_strip`](Self::conv_strip), from where
-    /// their patches lie; otherwise it gathers them for [`dot_2x2`](Self::dot_2x2) and
+    /// Whether `Conv` and `Depthwise` hand over whole strips of pixels, from where what they see
+    /// lies, to [`conv_strip`](Self::conv_strip) and [`depthwise_strip`](Self::depthwise_strip).
+    /// Otherwise the former gathers patches for [`dot_2x2`](Self::dot_2x2) and
     /// [`dot_1x4`](Self::dot_1x4).
     const READS_STRIPS: bool = false;
 
@@ -74,6 +77,11 @@ pub trait Isa {
     #[inline(never)]
     fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
         scalar::dot_1x4(patch, rows)
+    }
+
+    /// All channels of the pixels of a strip of a depthwise convolution.
+    fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
+        scalar::depthwise_strip(filters, strip)
     }
 
     /// All channels of the pixels of a strip, block by block; the pixels' outputs are `step` bytes

@@ -10,6 +10,7 @@ use crate::arch::Isa;
 use crate::arch::filters::{self, Filters};
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
+use crate::arch::taps::{PADDING, TapFilters, TapStrip};
 use crate::arch::view::{Dst, Src};
 use crate::requantize::Requantizer;
 
@@ -85,6 +86,33 @@ pub fn conv_strip(filters: &Filters<'_>, strip: &filters::Strip<'_>) -> Option<(
                 .iter()
                 .zip(row)
                 .fold(bias, |sum, (x, &w)| i32::from(x).wrapping_mul(w.into()).wrapping_add(sum));
+            cell.set(filters.requantizer().apply(sum, multiplier));
+        }
+    }
+    Some(())
+}
+
+/// See [`Isa::depthwise_strip`].
+#[inline(always)]
+pub fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
+    for pixel in 0..strip.pixels() {
+        let out = pixel.checked_mul(strip.out_step())?;
+        let out = strip.out().slice(out, filters.channels())?;
+        let constants = filters.bias().iter().zip(filters.multipliers());
+        for (channel, (cell, (&bias, &multiplier))) in out.cells().iter().zip(constants).enumerate()
+        {
+            let mut sum = bias;
+            for (tap, &position) in strip.positions().iter().enumerate() {
+                let seen = if position == PADDING {
+                    *strip.padding().get(channel)?
+                } else {
+                    let pixel = position.checked_add(pixel.checked_mul(strip.step())?)?;
+                    strip.source().get(pixel.checked_add(channel)?)?
+                };
+                let weight = tap.checked_mul(filters.pitch())?.checked_add(channel)?;
+                let weight = i32::from(*filters.weights().get(weight)?);
+                sum = weight.wrapping_mul(seen.into()).wrapping_add(sum);
+            }
             cell.set(filters.requantizer().apply(sum, multiplier));
         }
     }

@@ -7,13 +7,16 @@
 //!     requantise, store
 //! ```
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use fixie_format::Image;
 use fixie_format::op;
 
+use crate::arch::taps::{MAX_CHANNELS, MAX_TAPS, PADDING, TapFilters, TapStrip};
 use crate::arch::view::{Dst, Src};
-use crate::memory::Memory;
+use crate::arch::{Isa, Native};
+use crate::memory::{DstRows, Memory};
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, check_conv, patches};
 use crate::ops::patch::{Patches, Shape};
@@ -23,10 +26,10 @@ use crate::rule::{Rule, check_data, check_that};
 /// Channels whose sums are kept at a time: enough that finding a tap costs little per channel.
 const BLOCK: usize = 32;
 
-/// [`Opcode::Depthwise`](fixie_format::Opcode::Depthwise).
-pub struct Depthwise;
+/// [`Opcode::Depthwise`](fixie_format::Opcode::Depthwise), its inner loops by `I`.
+pub struct Depthwise<I = Native>(PhantomData<I>);
 
-impl Operator for Depthwise {
+impl<I: Isa> Operator for Depthwise<I> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
@@ -64,6 +67,13 @@ impl Operator for Depthwise {
                 max: params.act_max,
             },
         };
+        if I::READS_STRIPS && kernel.multiplier == 1 && shape.taps <= MAX_TAPS {
+            for first in (0..out_c).step_by(MAX_CHANNELS) {
+                let channels = first..out_c.min(first.saturating_add(MAX_CHANNELS));
+                kernel.rows::<I>(rows.clone(), channels, &output)?;
+            }
+            return Some(());
+        }
         for y in rows {
             let row = output.row(y)?;
             for x in 0..usize::from(params.window.out_w) {
@@ -86,7 +96,76 @@ struct Kernel<'a> {
     requantizer: Requantizer,
 }
 
-impl Kernel<'_> {
+impl<'a> Kernel<'a> {
+    /// Some channels of output rows, in strips; every input channel is an output channel.
+    fn rows<I: Isa>(
+        &self,
+        rows: Range<usize>,
+        channels: Range<usize>,
+        output: &DstRows<'a>,
+    ) -> Option<()> {
+        let out_c = self.bias.len();
+        let window = &self.patches.window;
+        let taps = usize::from(window.kernel_h).checked_mul(window.kernel_w.into())?;
+        let constants = [self.bias, self.multipliers].map(|all| all.get(channels.clone()));
+        let [Some(bias), Some(multipliers)] = constants else { return None };
+        let filters = TapFilters::new(
+            self.weights.get(channels.start..)?,
+            (taps, out_c),
+            [bias, multipliers],
+            self.requantizer,
+        )?;
+        let padding = [self.patches.pad_value; MAX_CHANNELS];
+        let step = usize::from(window.stride_w).checked_mul(out_c)?;
+        let mut positions = [PADDING; MAX_TAPS];
+        let positions = positions.get_mut(..taps)?;
+        for y in rows {
+            let row = output.row(y)?;
+            let mut x = 0;
+            while x < usize::from(window.out_w) {
+                self.positions(y, x, channels.start, positions)?;
+                let pixels = if positions.contains(&PADDING) {
+                    1
+                } else {
+                    self.patches.pixels_inside(x, self.patches.left(x) as usize)?
+                };
+                let at = x.checked_mul(out_c)?.checked_add(channels.start)?;
+                let out = row.slice(at, row.len().checked_sub(at)?)?;
+                let seen = (self.patches.memory, &*positions, &padding[..]);
+                let strip = TapStrip::new(&filters, seen, (out, out_c), (pixels, step))?;
+                I::depthwise_strip(&filters, &strip)?;
+                x = x.checked_add(pixels)?;
+            }
+        }
+        Some(())
+    }
+
+    /// Where the taps of the output pixel at `(y, x)` see channel `first`.
+    fn positions(&self, y: usize, x: usize, first: usize, positions: &mut [usize]) -> Option<()> {
+        let window = &self.patches.window;
+        let mut row = self.patches.top(y);
+        for positions in positions.chunks_exact_mut(usize::from(window.kernel_w).max(1)) {
+            let start = if (0..i32::from(window.in_h)).contains(&row) {
+                Some(self.patches.slot(row as usize).checked_mul(self.patches.row_bytes)?)
+            } else {
+                None
+            };
+            let mut column = self.patches.left(x);
+            for position in positions {
+                *position = match start {
+                    Some(start) if (0..i32::from(window.in_w)).contains(&column) => {
+                        let pixel = (column as usize).checked_mul(self.patches.channels)?;
+                        start.checked_add(pixel)?.checked_add(first)?
+                    }
+                    _ => PADDING,
+                };
+                column = column.wrapping_add(window.dilation_w.into());
+            }
+            row = row.wrapping_add(window.dilation_h.into());
+        }
+        Some(())
+    }
+
     /// All channels of the output pixel at `(y, x)`.
     fn pixel(&self, y: usize, x: usize, out: Dst<'_>) -> Option<()> {
         let mut first = 0;
@@ -177,15 +256,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ops::conv_testing::{Layer, Traits, traits};
+    use crate::ops::conv_testing::{Layer, Traits, pointwise, traits};
     use crate::testing::windows;
+
+    /// The plain loops, but over strips.
+    struct Strips;
+
+    impl Isa for Strips {
+        const NAME: &'static str = "strips";
+        const READS_STRIPS: bool = true;
+    }
 
     proptest! {
         #[test]
         fn it_is_the_definition(window in windows(), multiplier in 1u16..4, traits in traits()) {
             let window = op::Window { out_c: window.in_c * multiplier, ..window };
             let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
-            prop_assert_eq!(layer.run::<Depthwise>(Opcode::Depthwise), Some(layer.expected()));
+            let expected = layer.expected();
+            let found = layer.run::<Depthwise<Strips>>(Opcode::Depthwise);
+            prop_assert_eq!(found.as_ref(), Some(&expected));
+            prop_assert_eq!(layer.run::<Depthwise>(Opcode::Depthwise), Some(expected));
         }
 
         #[test]
@@ -197,6 +287,26 @@ mod tests {
             let [found, expected] =
                 layer.run_on_rings::<Depthwise>(Opcode::Depthwise, ring_rows).unwrap();
             prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn strips_on_rings_hold_the_last_rows(
+            window in windows(), traits in traits(), ring_rows in 1u16..6,
+        ) {
+            let window = op::Window { out_c: window.in_c, ..window };
+            let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
+            let [found, expected] =
+                layer.run_on_rings::<Depthwise<Strips>>(Opcode::Depthwise, ring_rows).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn many_channels_go_in_parts(in_c in 127u16..300, traits in traits()) {
+            let window = op::Window { in_c, out_c: in_c, ..pointwise(2, in_c, in_c) };
+            let window = op::Window { kernel_w: 2, pad_left: 1, ..window };
+            let layer = Layer::new(window, Traits { groups: in_c, ..traits });
+            let found = layer.run::<Depthwise<Strips>>(Opcode::Depthwise);
+            prop_assert_eq!(found, Some(layer.expected()));
         }
     }
 

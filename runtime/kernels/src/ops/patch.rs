@@ -139,10 +139,12 @@ impl<'a> Patches<'a> {
     }
 
     /// How many output columns from `x` on, whose windows start at input column `left` and behind,
-    /// see no padding to the right; their kernel rows are one run of bytes.
+    /// see no padding to the right.
     pub fn pixels_inside(&self, x: usize, left: usize) -> Option<usize> {
         let window = &self.window;
-        let last = usize::from(window.in_w).checked_sub(window.kernel_w.into())?;
+        let reach =
+            usize::from(window.kernel_w).checked_sub(1)?.checked_mul(window.dilation_w.into())?;
+        let last = usize::from(window.in_w).checked_sub(reach.checked_add(1)?)?;
         let steps = last.checked_sub(left)?.checked_div(window.stride_w.into())?;
         Some(usize::from(window.out_w).checked_sub(x)?.min(steps.checked_add(1)?))
     }

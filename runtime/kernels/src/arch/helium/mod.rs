@@ -4,9 +4,11 @@
 //! which these cores have as well, or plain Rust that the compiler vectorises.
 
 mod conv;
+mod depthwise;
 
 use crate::arch::Isa;
 use crate::arch::filters::{Filters, Strip};
+use crate::arch::taps::{TapFilters, TapStrip};
 use crate::arch::view::Dst;
 
 /// Helium for integers.
@@ -18,6 +20,10 @@ impl Isa for Helium {
 
     fn conv_strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
         conv::strip(filters, strip)
+    }
+
+    fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
+        depthwise::strip(filters, strip)
     }
 
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) {
