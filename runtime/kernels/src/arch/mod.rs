@@ -79,6 +79,17 @@ pub trait Isa {
         scalar::dot_1x4(patch, rows)
     }
 
+    /// Copies `rows` runs of `len` bytes, `steps` bytes apart where they come from and where they
+    /// go to.
+    fn copy_rows(
+        from: Src<'_>,
+        to: &mut [i8],
+        steps: [usize; 2],
+        (rows, len): (usize, usize),
+    ) -> Option<()> {
+        scalar::copy_rows(from, to, steps, (rows, len))
+    }
+
     /// All channels of the pixels of a strip of a depthwise convolution.
     fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
         scalar::depthwise_strip(filters, strip)

@@ -92,6 +92,21 @@ pub fn conv_strip(filters: &Filters<'_>, strip: &filters::Strip<'_>) -> Option<(
     Some(())
 }
 
+/// See [`Isa::copy_rows`].
+#[inline(always)]
+pub fn copy_rows(
+    from: Src<'_>,
+    to: &mut [i8],
+    [from_step, to_step]: [usize; 2],
+    (rows, len): (usize, usize),
+) -> Option<()> {
+    for row in 0..rows {
+        let to = to.get_mut(row.checked_mul(to_step)?..)?.get_mut(..len)?;
+        from.slice(row.checked_mul(from_step)?, len)?.copy_to(to)?;
+    }
+    Some(())
+}
+
 /// See [`Isa::depthwise_strip`].
 #[inline(always)]
 pub fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {

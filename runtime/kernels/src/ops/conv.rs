@@ -220,7 +220,7 @@ impl<'a> Channels<'a> {
             } else {
                 let count = left.min(BLOCK);
                 for (n, patch) in scratch.chunks_exact_mut(taps.max(1)).take(count).enumerate() {
-                    patches.copy(pixel.checked_add(n)?, patch)?;
+                    patches.gather::<I>(pixel.checked_add(n)?, patch)?;
                 }
                 Strip::new(&self.filters, count, (Src::from(&*scratch), taps), out)?
             };

@@ -1,7 +1,10 @@
 //! Patches: what one output pixel of a convolution sees, gathered from the input.
 
+use core::ops::Range;
+
 use fixie_format::op;
 
+use crate::arch::Isa;
 use crate::arch::view::Src;
 
 /// The extents of a convolution, in elements.
@@ -159,6 +162,40 @@ impl<'a> Patches<'a> {
         Some(())
     }
 
+    /// As [`copy`](Self::copy), by `I`: what lies inside the input in one piece, over padding.
+    pub fn gather<I: Isa>(&self, pixel: usize, patch: &mut [i8]) -> Option<()> {
+        let window = &self.window;
+        let (y, x) = self.position(pixel)?;
+        let (top, left) = (self.top(y), self.left(x));
+        let rows = inside(top, window.kernel_h, window.in_h);
+        let columns = inside(left, window.kernel_w, window.in_w);
+        let slot = self.slot(top.wrapping_add(rows.start) as usize);
+        let one_piece = window.dilation_h == 1
+            && self.is_contiguous()
+            && (self.ring_rows == 0 || slot.saturating_add(rows.len()) <= self.ring_rows);
+        if !one_piece {
+            return self.copy(pixel, patch);
+        }
+        let size = (rows.len(), columns.len());
+        if size != (window.kernel_h.into(), window.kernel_w.into()) {
+            patch.fill(self.pad_value);
+        }
+        if size.0 == 0 || size.1 == 0 {
+            return Some(());
+        }
+        let row_taps = usize::from(window.kernel_w).checked_mul(self.channels)?;
+        let to = (rows.start as usize).checked_mul(row_taps)?;
+        let to = to.checked_add((columns.start as usize).checked_mul(self.channels)?)?;
+        let column = left.wrapping_add(columns.start) as usize;
+        let from = slot.checked_mul(self.row_bytes)?;
+        let from = from.checked_add(column.checked_mul(window.in_c.into())?)?;
+        let from = from.checked_add(self.channel)?;
+        let from = self.memory.slice(from, self.memory.len().checked_sub(from)?)?;
+        let steps = [self.row_bytes, row_taps];
+        let run = size.1.checked_mul(self.channels)?;
+        I::copy_rows(from, patch.get_mut(to..)?, steps, (size.0, run))
+    }
+
     /// Where the patch of an output pixel lies. `stage` gets the padding beside its rows; it is as
     /// long as a kernel row, or longer.
     pub fn locate(&self, pixel: usize, stage: &mut [i8]) -> Option<Location> {
@@ -290,6 +327,14 @@ impl<'a> Patches<'a> {
         }
         Some(())
     }
+}
+
+/// Which of `kernel` positions from `start` on lie inside `0..input`.
+#[inline(always)]
+fn inside(start: i32, kernel: u16, input: u16) -> Range<i32> {
+    let kernel = i32::from(kernel);
+    let first = start.wrapping_neg().clamp(0, kernel);
+    first..i32::from(input).wrapping_sub(start).clamp(first, kernel)
 }
 
 /// Where the window of output `index` starts along one axis.

@@ -12,8 +12,8 @@
 use core::arch::global_asm;
 
 use crate::arch::filters::{Filters, Strip};
+use crate::arch::helium::bytes;
 use crate::arch::scalar;
-use crate::arch::view::Dst;
 
 // With link-time optimisation LLVM reads module-level assembly before it knows the core.
 global_asm!(".cpu cortex-m55");
@@ -50,7 +50,6 @@ unsafe extern "C" {
     fn fixie_helium_conv_48(args: &StripArgs);
     fn fixie_helium_conv_64(args: &StripArgs);
     fn fixie_helium_conv_any(args: &StripArgs);
-    fn fixie_helium_clamp(bytes: *mut i8, len: usize, min: i32, max: i32);
 }
 
 /// See [`Isa::conv_strip`](crate::arch::Isa::conv_strip). A shift, or fewer channels than a vector
@@ -66,22 +65,12 @@ pub fn strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
         few_taps(filters, strip);
     }
     // The loops only saturate: other bounds are as rare.
-    if (requantizer.min, requantizer.max) != (i8::MIN, i8::MAX) {
-        for pixel in 0..strip.pixels() {
-            let at = pixel.checked_mul(strip.out_step())?;
-            let out = strip.out().slice(at, filters.channels())?;
-            clamp(out, (requantizer.min, requantizer.max));
-        }
+    let bounds = (requantizer.min, requantizer.max);
+    if bounds != (i8::MIN, i8::MAX) {
+        let size = (strip.pixels(), filters.channels());
+        bytes::clamp_pixels(strip.out(), strip.out_step(), size, bounds)?;
     }
     Some(())
-}
-
-/// See [`Isa::clamp`](crate::arch::Isa::clamp).
-pub fn clamp(bytes: Dst<'_>, (min, max): (i8, i8)) {
-    if !bytes.is_empty() {
-        // SAFETY: it reads and writes `len` bytes, predicated, which are cells.
-        unsafe { fixie_helium_clamp(bytes.as_mut_ptr(), bytes.len(), min.into(), max.into()) };
-    }
 }
 
 /// Computes a strip of at most [`VECTOR`] taps and at least [`LANES`] channels.

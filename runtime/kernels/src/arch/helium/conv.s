@@ -340,22 +340,3 @@
     NEXT_CHANNELS r11, r10, r9, r0, 4b
 8:  add     sp, sp, #16
     HELIUM_LEAVE   fixie_helium_conv_any
-
-@ fixie_helium_clamp(bytes, len, min, max): every byte to at least `min` and at most `max`; at least
-@ one byte.
-    .section .text.fixie_helium_clamp, "ax", %progbits
-    .global fixie_helium_clamp
-    .type fixie_helium_clamp, %function
-    .thumb_func
-fixie_helium_clamp:
-    push    {r7, lr}
-    vdup.8  q1, r2
-    vdup.8  q2, r3
-    dlstp.8 lr, r1
-1:  vldrb.u8 q0, [r0]
-    vmax.s8 q0, q0, q1
-    vmin.s8 q0, q0, q2
-    vstrb.8 q0, [r0], #16
-    letp    lr, 1b
-    pop     {r7, pc}
-    .size fixie_helium_clamp, . - fixie_helium_clamp

@@ -6,6 +6,7 @@
 
 use core::arch::global_asm;
 
+use crate::arch::helium::bytes;
 use crate::arch::scalar;
 use crate::arch::taps::{MAX_TAPS, PADDING, TapFilters, TapStrip};
 
@@ -55,12 +56,10 @@ pub fn strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
         // SAFETY: see `args`; channels are a vector or more.
         unsafe { fixie_helium_depthwise(&args(filters, strip, &offsets)) };
     }
-    if (requantizer.min, requantizer.max) != (i8::MIN, i8::MAX) {
-        for pixel in 0..strip.pixels() {
-            let at = pixel.checked_mul(strip.out_step())?;
-            let out = strip.out().slice(at, filters.channels())?;
-            super::conv::clamp(out, (requantizer.min, requantizer.max));
-        }
+    let bounds = (requantizer.min, requantizer.max);
+    if bounds != (i8::MIN, i8::MAX) {
+        let size = (strip.pixels(), filters.channels());
+        bytes::clamp_pixels(strip.out(), strip.out_step(), size, bounds)?;
     }
     Some(())
 }

@@ -3,13 +3,14 @@
 //! Vectors are 128 bits wide: 16, 8 or 4 lanes. What is not here is either the DSP extension's,
 //! which these cores have as well, or plain Rust that the compiler vectorises.
 
+mod bytes;
 mod conv;
 mod depthwise;
 
 use crate::arch::Isa;
 use crate::arch::filters::{Filters, Strip};
 use crate::arch::taps::{TapFilters, TapStrip};
-use crate::arch::view::Dst;
+use crate::arch::view::{Dst, Src};
 
 /// Helium for integers.
 pub struct Helium;
@@ -22,11 +23,20 @@ impl Isa for Helium {
         conv::strip(filters, strip)
     }
 
+    fn copy_rows(
+        from: Src<'_>,
+        to: &mut [i8],
+        steps: [usize; 2],
+        (rows, len): (usize, usize),
+    ) -> Option<()> {
+        bytes::copy_rows(from, to, steps, (rows, len))
+    }
+
     fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
         depthwise::strip(filters, strip)
     }
 
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) {
-        conv::clamp(bytes, bounds);
+        bytes::clamp(bytes, bounds);
     }
 }
