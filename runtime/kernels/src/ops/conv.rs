@@ -24,7 +24,7 @@ use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
-use crate::ops::patch::{Patches, Shape};
+use crate::ops::patch::{Neighbours, Patches, Shape};
 use crate::ops::window::check_window;
 use crate::requantize::Requantizer;
 use crate::rule::{
@@ -200,7 +200,7 @@ impl<'a> Channels<'a> {
     }
 
     /// A span of pixels, whose outputs are `out_c` bytes apart, in strips: as many pixels as there
-    /// are whose patches lie in the input, or a block of gathered ones.
+    /// are whose patches lie in the input, or blocks of gathered ones.
     fn strips<I: Isa>(
         &self,
         patches: &Patches<'_>,
@@ -208,26 +208,61 @@ impl<'a> Channels<'a> {
         out_c: usize,
         scratch: &mut [i8],
     ) -> Option<()> {
-        let taps = self.filters.taps();
         let mut done = 0;
         while done < span.len {
             let pixel = span.first.checked_add(done)?;
             let left = span.len.wrapping_sub(done);
             let start = done.checked_mul(out_c)?;
             let out = (span.out.slice(start, span.out.len().checked_sub(start)?)?, out_c);
-            let strip = if let Some((source, count)) = patches.strip(pixel, left) {
-                Strip::new(&self.filters, count, source, out)?
+            let count = if let Some((source, count)) = patches.strip(pixel, left) {
+                let strip = Strip::new(&self.filters, count, source, out)?;
+                I::conv_strip(&self.filters, &strip)?;
+                count
+            } else if let Some(neighbours) = patches.neighbours(pixel, left) {
+                self.neighbours::<I>(&neighbours, out, scratch)?;
+                neighbours.pixels
             } else {
-                let count = left.min(BLOCK);
-                for (n, patch) in scratch.chunks_exact_mut(taps.max(1)).take(count).enumerate() {
-                    patches.gather::<I>(pixel.checked_add(n)?, patch)?;
-                }
-                Strip::new(&self.filters, count, (Src::from(&*scratch), taps), out)?
+                patches.copy(pixel, scratch.get_mut(..self.filters.taps())?)?;
+                self.gathered::<I>(scratch, 1, out)?;
+                1
             };
-            I::conv_strip(&self.filters, &strip)?;
-            done = done.checked_add(strip.pixels())?;
+            done = done.checked_add(count)?;
         }
         Some(())
+    }
+
+    /// Pixels whose patches lie alike, gathered block by block.
+    fn neighbours<I: Isa>(
+        &self,
+        neighbours: &Neighbours<'_>,
+        (out, out_c): (Dst<'_>, usize),
+        scratch: &mut [i8],
+    ) -> Option<()> {
+        // It stays, since all patches are written around it.
+        if let Some(padding) = neighbours.padding {
+            scratch.fill(padding);
+        }
+        let mut first = 0;
+        while first < neighbours.pixels {
+            let count = neighbours.pixels.wrapping_sub(first).min(BLOCK);
+            let (patch, next) = scratch.split_at_mut_checked(self.filters.taps())?;
+            neighbours.gather::<I>(first, patch)?;
+            if count == BLOCK {
+                neighbours.gather::<I>(first.wrapping_add(1), next)?;
+            }
+            let start = first.checked_mul(out_c)?;
+            let out = (out.slice(start, out.len().checked_sub(start)?)?, out_c);
+            self.gathered::<I>(scratch, count, out)?;
+            first = first.wrapping_add(BLOCK);
+        }
+        Some(())
+    }
+
+    /// `count` pixels whose patches are in scratch memory.
+    #[inline(always)]
+    fn gathered<I: Isa>(&self, scratch: &[i8], count: usize, out: (Dst<'_>, usize)) -> Option<()> {
+        let source = (Src::from(scratch), self.filters.taps());
+        I::conv_strip(&self.filters, &Strip::new(&self.filters, count, source, out)?)
     }
 
     /// A span of pixels, whose outputs are `out_c` bytes apart, gathered block by block.

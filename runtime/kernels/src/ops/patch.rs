@@ -83,6 +83,48 @@ struct Inside {
     len: usize,
 }
 
+/// Neighbouring output pixels that see padding at the same taps.
+pub struct Neighbours<'a> {
+    memory: Src<'a>,
+    /// What the first pixel sees of the input: rows up to the end of a ring, and behind it.
+    pieces: [Piece; 2],
+    /// Bytes between rows in the input and in a patch.
+    steps: [usize; 2],
+    /// Bytes of a row that lie inside the input.
+    run: usize,
+    pixel_step: usize,
+    /// Number of pixels, at least 1.
+    pub pixels: usize,
+    /// What stands at the other taps, if there are any.
+    pub padding: Option<i8>,
+}
+
+/// Some rows of a patch.
+struct Piece {
+    /// Where the first one starts in the input.
+    from: usize,
+    /// Where it starts in the patch.
+    to: usize,
+    rows: usize,
+}
+
+impl Neighbours<'_> {
+    /// Gathers the patch of pixel `n`, all but the padding.
+    #[inline(always)]
+    pub fn gather<I: Isa>(&self, n: usize, patch: &mut [i8]) -> Option<()> {
+        let behind = n.checked_mul(self.pixel_step)?;
+        for piece in &self.pieces {
+            if piece.rows != 0 {
+                let from = piece.from.checked_add(behind)?;
+                let from = self.memory.slice(from, self.memory.len().checked_sub(from)?)?;
+                let to = patch.get_mut(piece.to..)?;
+                I::copy_rows(from, to, self.steps, (piece.rows, self.run))?;
+            }
+        }
+        Some(())
+    }
+}
+
 impl<'a> Patches<'a> {
     /// Row and column of an output pixel, counted row by row.
     #[inline(always)]
@@ -162,38 +204,47 @@ impl<'a> Patches<'a> {
         Some(())
     }
 
-    /// As [`copy`](Self::copy), by `I`: what lies inside the input in one piece, over padding.
-    pub fn gather<I: Isa>(&self, pixel: usize, patch: &mut [i8]) -> Option<()> {
+    /// The output pixels from `pixel` on in its row, at most `limit`, whose patches lie alike, one
+    /// at least; `None` if kernel rows are no runs of bytes, not as far apart as input rows, or too many
+    /// for a ring.
+    pub fn neighbours(&self, pixel: usize, limit: usize) -> Option<Neighbours<'a>> {
         let window = &self.window;
+        (window.dilation_h == 1 && self.is_contiguous()).then_some(())?;
         let (y, x) = self.position(pixel)?;
         let (top, left) = (self.top(y), self.left(x));
         let rows = inside(top, window.kernel_h, window.in_h);
         let columns = inside(left, window.kernel_w, window.in_w);
-        let slot = self.slot(top.wrapping_add(rows.start) as usize);
-        let one_piece = window.dilation_h == 1
-            && self.is_contiguous()
-            && (self.ring_rows == 0 || slot.saturating_add(rows.len()) <= self.ring_rows);
-        if !one_piece {
-            return self.copy(pixel, patch);
-        }
-        let size = (rows.len(), columns.len());
-        if size != (window.kernel_h.into(), window.kernel_w.into()) {
-            patch.fill(self.pad_value);
-        }
-        if size.0 == 0 || size.1 == 0 {
-            return Some(());
-        }
+        let whole_rows = columns.len() == usize::from(window.kernel_w);
         let row_taps = usize::from(window.kernel_w).checked_mul(self.channels)?;
+        let in_c = usize::from(window.in_c);
+        let column = left.wrapping_add(columns.start) as usize;
+        let from = column.wrapping_mul(in_c).wrapping_add(self.channel);
         let to = (rows.start as usize).checked_mul(row_taps)?;
         let to = to.checked_add((columns.start as usize).checked_mul(self.channels)?)?;
-        let column = left.wrapping_add(columns.start) as usize;
-        let from = slot.checked_mul(self.row_bytes)?;
-        let from = from.checked_add(column.checked_mul(window.in_c.into())?)?;
-        let from = from.checked_add(self.channel)?;
-        let from = self.memory.slice(from, self.memory.len().checked_sub(from)?)?;
-        let steps = [self.row_bytes, row_taps];
-        let run = size.1.checked_mul(self.channels)?;
-        I::copy_rows(from, patch.get_mut(to..)?, steps, (size.0, run))
+        let count = if columns.is_empty() { 0 } else { rows.len() };
+        let slot = self.slot(top.wrapping_add(rows.start) as usize);
+        // In a ring the rows may go on at its start, once.
+        (self.ring_rows == 0 || count <= self.ring_rows).then_some(())?;
+        let first = match self.ring_rows {
+            0 => count,
+            ring_rows => count.min(ring_rows.checked_sub(slot)?),
+        };
+        let upper =
+            Piece { from: slot.wrapping_mul(self.row_bytes).wrapping_add(from), to, rows: first };
+        let lower = Piece {
+            from,
+            to: to.checked_add(first.checked_mul(row_taps)?)?,
+            rows: count.wrapping_sub(first),
+        };
+        Some(Neighbours {
+            memory: self.memory,
+            pieces: [upper, lower],
+            steps: [self.row_bytes, row_taps],
+            run: columns.len().checked_mul(self.channels)?,
+            pixels: if whole_rows { self.pixels_inside(x, left as usize)?.min(limit) } else { 1 },
+            pixel_step: usize::from(window.stride_w).checked_mul(in_c)?,
+            padding: (!whole_rows || count != window.kernel_h.into()).then_some(self.pad_value),
+        })
     }
 
     /// Where the patch of an output pixel lies. `stage` gets the padding beside its rows; it is as
