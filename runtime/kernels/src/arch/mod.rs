@@ -3,7 +3,7 @@
 //! [`Isa`] lists the inner loops of the operators. [`Scalar`] defines in plain Rust what each of
 //! them computes; an instruction set replaces those that it does better, and must give the same
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
-//! ([`filters`], [`taps`], [`paired`], [`planar`]), so that an assembly loop behind them cannot
+//! ([`filters`], [`neighbours`], [`taps`], [`paired`], [`planar`]), so that an assembly loop behind them cannot
 //! leave its buffers.
 
 #[cfg(fixie_dsp)]
@@ -11,6 +11,7 @@ mod dsp;
 pub mod filters;
 #[cfg(fixie_helium)]
 mod helium;
+pub mod neighbours;
 pub mod paired;
 pub mod planar;
 mod scalar;
@@ -28,6 +29,7 @@ pub use scalar::Scalar;
 pub use x86::X86;
 
 use filters::Filters;
+use neighbours::Neighbours;
 use paired::{BLOCK, Pairs, Strip};
 use planar::{Channels, Lines, Planes};
 use taps::{TapFilters, TapStrip};
@@ -79,15 +81,15 @@ pub trait Isa {
         scalar::dot_1x4(patch, rows)
     }
 
-    /// Copies `rows` runs of `len` bytes, `steps` bytes apart where they come from and where they
-    /// go to.
-    fn copy_rows(
-        from: Src<'_>,
-        to: &mut [i8],
-        steps: [usize; 2],
-        (rows, len): (usize, usize),
+    /// All channels of some pixels, gathered into `patches`, which has room for
+    /// [`BLOCK`](neighbours::BLOCK) patches; their outputs are `step` bytes apart.
+    fn conv_neighbours(
+        filters: &Filters<'_>,
+        neighbours: &Neighbours<'_>,
+        (out, step): (Dst<'_>, usize),
+        patches: &mut [i8],
     ) -> Option<()> {
-        scalar::copy_rows(from, to, steps, (rows, len))
+        scalar::conv_neighbours(filters, neighbours, (out, step), patches)
     }
 
     /// All channels of the pixels of a strip of a depthwise convolution.

@@ -8,9 +8,10 @@ use fixie_format::op::planar::{self, CHANNELS};
 
 use crate::arch::Isa;
 use crate::arch::filters::{self, Filters};
+use crate::arch::neighbours::Neighbours;
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
-use crate::arch::taps::{PADDING, TapFilters, TapStrip};
+use crate::arch::taps::{TapFilters, TapStrip};
 use crate::arch::view::{Dst, Src};
 use crate::requantize::Requantizer;
 
@@ -92,17 +93,32 @@ pub fn conv_strip(filters: &Filters<'_>, strip: &filters::Strip<'_>) -> Option<(
     Some(())
 }
 
-/// See [`Isa::copy_rows`].
+/// See [`Isa::conv_neighbours`]. One pixel after the other.
 #[inline(always)]
-pub fn copy_rows(
-    from: Src<'_>,
-    to: &mut [i8],
-    [from_step, to_step]: [usize; 2],
-    (rows, len): (usize, usize),
+pub fn conv_neighbours(
+    filters: &Filters<'_>,
+    neighbours: &Neighbours<'_>,
+    (out, step): (Dst<'_>, usize),
+    patches: &mut [i8],
 ) -> Option<()> {
-    for row in 0..rows {
-        let to = to.get_mut(row.checked_mul(to_step)?..)?.get_mut(..len)?;
-        from.slice(row.checked_mul(from_step)?, len)?.copy_to(to)?;
+    let patch = patches.get_mut(..filters.taps())?;
+    if let Some(padding) = neighbours.padding {
+        patch.fill(padding);
+    }
+    for pixel in 0..neighbours.pixels {
+        let behind = pixel.checked_mul(neighbours.pixel_step)?;
+        for piece in &neighbours.pieces {
+            for row in 0..piece.rows {
+                let [from, to] = neighbours.steps.map(|step| row.checked_mul(step));
+                let from = piece.from.checked_add(from?)?.checked_add(behind)?;
+                let to = patch.get_mut(piece.to.checked_add(to?)?..)?.get_mut(..neighbours.run)?;
+                neighbours.memory.slice(from, neighbours.run)?.copy_to(to)?;
+            }
+        }
+        let at = pixel.checked_mul(step)?;
+        let out = (out.slice(at, filters.channels())?, step);
+        let source = (Src::from(&*patch), filters.taps());
+        conv_strip(filters, &filters::Strip::new(filters, 1, source, out)?)?;
     }
     Some(())
 }
@@ -110,6 +126,7 @@ pub fn copy_rows(
 /// See [`Isa::depthwise_strip`].
 #[inline(always)]
 pub fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
+    let (scene, padding) = (strip.scene(), strip.scene().padding_position());
     for pixel in 0..strip.pixels() {
         let out = pixel.checked_mul(strip.out_step())?;
         let out = strip.out().slice(out, filters.channels())?;
@@ -118,11 +135,11 @@ pub fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option
         {
             let mut sum = bias;
             for (tap, &position) in strip.positions().iter().enumerate() {
-                let seen = if position == PADDING {
-                    *strip.padding().get(channel)?
+                let seen = if position == padding {
+                    *scene.padding.get(channel)?
                 } else {
                     let pixel = position.checked_add(pixel.checked_mul(strip.step())?)?;
-                    strip.source().get(pixel.checked_add(channel)?)?
+                    scene.source.get(pixel.checked_add(channel)?)?
                 };
                 let weight = tap.checked_mul(filters.pitch())?.checked_add(channel)?;
                 let weight = i32::from(*filters.weights().get(weight)?);

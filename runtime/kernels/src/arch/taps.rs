@@ -9,9 +9,6 @@ pub const MAX_TAPS: usize = 32;
 /// The most channels that are computed at a time.
 pub const MAX_CHANNELS: usize = 128;
 
-/// Where a tap sees padding.
-pub const PADDING: usize = usize::MAX;
-
 /// Some channels of a depthwise convolution: constants of matching lengths.
 #[derive(Clone, Copy)]
 pub struct TapFilters<'a> {
@@ -84,12 +81,28 @@ impl<'a> TapFilters<'a> {
     }
 }
 
+/// What taps see: pixels of an input, or padding.
+#[derive(Clone, Copy)]
+pub struct Scene<'a> {
+    /// The input.
+    pub source: Src<'a>,
+    /// As many channels as a pixel has.
+    pub padding: &'a [i8],
+}
+
+impl Scene<'_> {
+    /// What stands for padding where positions in the input are expected: its distance from there,
+    /// modulo 2^32, so that a loop need not tell one from the other.
+    pub fn padding_position(&self) -> usize {
+        self.padding.as_ptr().addr().wrapping_sub(self.source.as_ptr().addr())
+    }
+}
+
 /// Output pixels at equal distances, and what their taps see.
 #[derive(Clone, Copy)]
 pub struct TapStrip<'a> {
-    source: Src<'a>,
+    scene: Scene<'a>,
     positions: &'a [usize],
-    padding: &'a [i8],
     step: usize,
     out: Dst<'a>,
     out_step: usize,
@@ -98,42 +111,36 @@ pub struct TapStrip<'a> {
 
 impl<'a> TapStrip<'a> {
     /// `pixels` pixels for `filters`. Tap *t* of the first one sees the channels from
-    /// `positions[t]` on in `source`, or those of `padding` if that is [`PADDING`]; what the next
-    /// pixel sees lies `step` bytes behind, and its outputs `out_step` bytes. `None` if something
-    /// leaves its memory, if there are no pixels, or if there are several and one sees padding.
+    /// `positions[t]` on; what the next pixel sees lies `step` bytes behind, and its outputs
+    /// `out_step` bytes. `None` if something leaves its memory, if there are no pixels, or if there
+    /// are several and one sees padding.
     pub fn new(
         filters: &TapFilters<'_>,
-        (source, positions, padding): (Src<'a>, &'a [usize], &'a [i8]),
+        (scene, positions): (Scene<'a>, &'a [usize]),
         (out, out_step): (Dst<'a>, usize),
         (pixels, step): (usize, usize),
     ) -> Option<Self> {
         let last = pixels.checked_sub(1)?;
         let reach = last.checked_mul(step)?.checked_add(filters.channels())?;
-        let furthest = source.len().checked_sub(reach);
-        let is_inside = |&position: &usize| match position {
-            PADDING => pixels == 1,
-            inside => Some(inside) <= furthest,
-        };
+        let furthest = scene.source.len().checked_sub(reach);
+        let padding = scene.padding_position();
+        let is_inside =
+            |&position: &usize| Some(position) <= furthest || (position == padding && pixels == 1);
         let fits = positions.len() == filters.taps()
             && positions.iter().all(is_inside)
-            && padding.len() >= filters.channels()
+            && scene.padding.len() >= filters.channels()
             && last.checked_mul(out_step)?.checked_add(filters.channels())? <= out.len();
-        fits.then_some(Self { source, positions, padding, step, out, out_step, pixels })
+        fits.then_some(Self { scene, positions, step, out, out_step, pixels })
     }
 
-    /// The memory in which taps see pixels.
-    pub fn source(&self) -> Src<'a> {
-        self.source
+    /// What taps see.
+    pub fn scene(&self) -> Scene<'a> {
+        self.scene
     }
 
     /// One per tap.
     pub fn positions(&self) -> &'a [usize] {
         self.positions
-    }
-
-    /// What padding looks like.
-    pub fn padding(&self) -> &'a [i8] {
-        self.padding
     }
 
     /// Bytes from what one pixel sees to what the next one does.

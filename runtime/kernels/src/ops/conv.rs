@@ -20,19 +20,17 @@ use fixie_format::Image;
 use fixie_format::op;
 
 use crate::arch::filters::{Filters, Strip};
+use crate::arch::neighbours::BLOCK;
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
-use crate::ops::patch::{Neighbours, Patches, Shape};
+use crate::ops::patch::{Patches, Shape};
 use crate::ops::window::check_window;
 use crate::requantize::Requantizer;
 use crate::rule::{
     Rule, check_data, check_output, check_row_tensor, check_rows, check_scratch, check_that,
 };
-
-/// Output pixels whose patches are gathered at a time.
-const BLOCK: usize = 2;
 
 /// [`Opcode::Conv`](fixie_format::Opcode::Conv), its inner loops by `I`.
 pub struct Conv<I = Native>(PhantomData<I>);
@@ -219,50 +217,18 @@ impl<'a> Channels<'a> {
                 I::conv_strip(&self.filters, &strip)?;
                 count
             } else if let Some(neighbours) = patches.neighbours(pixel, left) {
-                self.neighbours::<I>(&neighbours, out, scratch)?;
+                I::conv_neighbours(&self.filters, &neighbours, out, scratch)?;
                 neighbours.pixels
             } else {
-                patches.copy(pixel, scratch.get_mut(..self.filters.taps())?)?;
-                self.gathered::<I>(scratch, 1, out)?;
+                let taps = self.filters.taps();
+                patches.copy(pixel, scratch.get_mut(..taps)?)?;
+                let strip = Strip::new(&self.filters, 1, (Src::from(&*scratch), taps), out)?;
+                I::conv_strip(&self.filters, &strip)?;
                 1
             };
             done = done.checked_add(count)?;
         }
         Some(())
-    }
-
-    /// Pixels whose patches lie alike, gathered block by block.
-    fn neighbours<I: Isa>(
-        &self,
-        neighbours: &Neighbours<'_>,
-        (out, out_c): (Dst<'_>, usize),
-        scratch: &mut [i8],
-    ) -> Option<()> {
-        // It stays, since all patches are written around it.
-        if let Some(padding) = neighbours.padding {
-            scratch.fill(padding);
-        }
-        let mut first = 0;
-        while first < neighbours.pixels {
-            let count = neighbours.pixels.wrapping_sub(first).min(BLOCK);
-            let (patch, next) = scratch.split_at_mut_checked(self.filters.taps())?;
-            neighbours.gather::<I>(first, patch)?;
-            if count == BLOCK {
-                neighbours.gather::<I>(first.wrapping_add(1), next)?;
-            }
-            let start = first.checked_mul(out_c)?;
-            let out = (out.slice(start, out.len().checked_sub(start)?)?, out_c);
-            self.gathered::<I>(scratch, count, out)?;
-            first = first.wrapping_add(BLOCK);
-        }
-        Some(())
-    }
-
-    /// `count` pixels whose patches are in scratch memory.
-    #[inline(always)]
-    fn gathered<I: Isa>(&self, scratch: &[i8], count: usize, out: (Dst<'_>, usize)) -> Option<()> {
-        let source = (Src::from(scratch), self.filters.taps());
-        I::conv_strip(&self.filters, &Strip::new(&self.filters, count, source, out)?)
     }
 
     /// A span of pixels, whose outputs are `out_c` bytes apart, gathered block by block.

@@ -13,7 +13,7 @@ use core::ops::Range;
 use fixie_format::Image;
 use fixie_format::op;
 
-use crate::arch::taps::{MAX_CHANNELS, MAX_TAPS, PADDING, TapFilters, TapStrip};
+use crate::arch::taps::{MAX_CHANNELS, MAX_TAPS, Scene, TapFilters, TapStrip};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::{DstRows, Memory};
@@ -116,22 +116,24 @@ impl<'a> Kernel<'a> {
             self.requantizer,
         )?;
         let padding = [self.patches.pad_value; MAX_CHANNELS];
+        let scene = Scene { source: self.patches.memory, padding: &padding };
+        let padding = scene.padding_position();
         let step = usize::from(window.stride_w).checked_mul(out_c)?;
-        let mut positions = [PADDING; MAX_TAPS];
+        let mut positions = [0; MAX_TAPS];
         let positions = positions.get_mut(..taps)?;
         for y in rows {
             let row = output.row(y)?;
             let mut x = 0;
             while x < usize::from(window.out_w) {
-                self.positions(y, x, channels.start, positions)?;
-                let pixels = if positions.contains(&PADDING) {
+                let sees_padding = self.positions((y, x), channels.start, padding, positions);
+                let pixels = if sees_padding {
                     1
                 } else {
                     self.patches.pixels_inside(x, self.patches.left(x) as usize)?
                 };
                 let at = x.checked_mul(out_c)?.checked_add(channels.start)?;
                 let out = row.slice(at, row.len().checked_sub(at)?)?;
-                let seen = (self.patches.memory, &*positions, &padding[..]);
+                let seen = (scene, &*positions);
                 let strip = TapStrip::new(&filters, seen, (out, out_c), (pixels, step))?;
                 I::depthwise_strip(&filters, &strip)?;
                 x = x.checked_add(pixels)?;
@@ -140,30 +142,40 @@ impl<'a> Kernel<'a> {
         Some(())
     }
 
-    /// Where the taps of the output pixel at `(y, x)` see channel `first`.
-    fn positions(&self, y: usize, x: usize, first: usize, positions: &mut [usize]) -> Option<()> {
+    /// Where the taps of the output pixel at `(y, x)` see channel `first`: `padding` for padding.
+    /// Gives whether one does.
+    fn positions(
+        &self,
+        (y, x): (usize, usize),
+        first: usize,
+        padding: usize,
+        positions: &mut [usize],
+    ) -> bool {
         let window = &self.patches.window;
+        let (in_h, in_w) = (i32::from(window.in_h), i32::from(window.in_w));
+        let mut sees_padding = false;
         let mut row = self.patches.top(y);
         for positions in positions.chunks_exact_mut(usize::from(window.kernel_w).max(1)) {
-            let start = if (0..i32::from(window.in_h)).contains(&row) {
-                Some(self.patches.slot(row as usize).checked_mul(self.patches.row_bytes)?)
-            } else {
-                None
-            };
+            let is_inside = (0..in_h).contains(&row);
+            let start = self.patches.slot(row as usize).wrapping_mul(self.patches.row_bytes);
             let mut column = self.patches.left(x);
+            let mut at = (column as usize).wrapping_mul(self.patches.channels);
+            at = at.wrapping_add(start).wrapping_add(first);
+            let step = usize::from(window.dilation_w).wrapping_mul(self.patches.channels);
             for position in positions {
-                *position = match start {
-                    Some(start) if (0..i32::from(window.in_w)).contains(&column) => {
-                        let pixel = (column as usize).checked_mul(self.patches.channels)?;
-                        start.checked_add(pixel)?.checked_add(first)?
-                    }
-                    _ => PADDING,
+                // A strip checks that they are inside the memory.
+                *position = if is_inside && (0..in_w).contains(&column) {
+                    at
+                } else {
+                    sees_padding = true;
+                    padding
                 };
+                at = at.wrapping_add(step);
                 column = column.wrapping_add(window.dilation_w.into());
             }
             row = row.wrapping_add(window.dilation_h.into());
         }
-        Some(())
+        sees_padding
     }
 
     /// All channels of the output pixel at `(y, x)`.

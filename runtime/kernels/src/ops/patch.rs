@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use fixie_format::op;
 
-use crate::arch::Isa;
+use crate::arch::neighbours::{Neighbours, Piece};
 use crate::arch::view::Src;
 
 /// The extents of a convolution, in elements.
@@ -81,48 +81,6 @@ struct Inside {
     skipped: usize,
     /// Its bytes.
     len: usize,
-}
-
-/// Neighbouring output pixels that see padding at the same taps.
-pub struct Neighbours<'a> {
-    memory: Src<'a>,
-    /// What the first pixel sees of the input: rows up to the end of a ring, and behind it.
-    pieces: [Piece; 2],
-    /// Bytes between rows in the input and in a patch.
-    steps: [usize; 2],
-    /// Bytes of a row that lie inside the input.
-    run: usize,
-    pixel_step: usize,
-    /// Number of pixels, at least 1.
-    pub pixels: usize,
-    /// What stands at the other taps, if there are any.
-    pub padding: Option<i8>,
-}
-
-/// Some rows of a patch.
-struct Piece {
-    /// Where the first one starts in the input.
-    from: usize,
-    /// Where it starts in the patch.
-    to: usize,
-    rows: usize,
-}
-
-impl Neighbours<'_> {
-    /// Gathers the patch of pixel `n`, all but the padding.
-    #[inline(always)]
-    pub fn gather<I: Isa>(&self, n: usize, patch: &mut [i8]) -> Option<()> {
-        let behind = n.checked_mul(self.pixel_step)?;
-        for piece in &self.pieces {
-            if piece.rows != 0 {
-                let from = piece.from.checked_add(behind)?;
-                let from = self.memory.slice(from, self.memory.len().checked_sub(from)?)?;
-                let to = patch.get_mut(piece.to..)?;
-                I::copy_rows(from, to, self.steps, (piece.rows, self.run))?;
-            }
-        }
-        Some(())
-    }
 }
 
 impl<'a> Patches<'a> {

@@ -2,23 +2,27 @@
 
 use core::arch::global_asm;
 
-use crate::arch::view::{Dst, Src};
+use crate::arch::view::Dst;
 
 // With link-time optimisation LLVM reads module-level assembly before it knows the core.
 global_asm!(".cpu cortex-m55");
 global_asm!(include_str!("bytes.s"), options(raw));
 
-/// Arguments of `fixie_helium_copy_rows`.
+/// Arguments of [`copy_rows`].
 #[repr(C)]
-struct CopyArgs {
-    from: *const i8,
-    to: *mut i8,
-    from_step: usize,
-    to_step: usize,
-    /// At least 1.
-    rows: usize,
-    /// At least 1.
-    len: usize,
+pub struct CopyArgs {
+    /// The first run.
+    pub from: *const i8,
+    /// Where it goes.
+    pub to: *mut i8,
+    /// Bytes from one run to the next.
+    pub from_step: usize,
+    /// The same where they go.
+    pub to_step: usize,
+    /// Number of runs, at least 1.
+    pub rows: usize,
+    /// Bytes of a run, at least 1.
+    pub len: usize,
 }
 
 unsafe extern "C" {
@@ -51,22 +55,13 @@ pub fn clamp_pixels(
     Some(())
 }
 
-/// See [`Isa::copy_rows`](crate::arch::Isa::copy_rows).
-pub fn copy_rows(
-    from: Src<'_>,
-    to: &mut [i8],
-    [from_step, to_step]: [usize; 2],
-    (rows, len): (usize, usize),
-) -> Option<()> {
-    let Some(last) = rows.checked_sub(1).filter(|_| len != 0) else {
-        return Some(());
-    };
-    let fits = last.checked_mul(from_step)?.checked_add(len)? <= from.len()
-        && last.checked_mul(to_step)?.checked_add(len)? <= to.len();
-    fits.then_some(())?;
-    let args = CopyArgs { from: from.as_ptr(), to: to.as_mut_ptr(), from_step, to_step, rows, len };
-    // SAFETY: it reads and writes `rows` runs of `len` bytes, predicated, the last of which ends
-    // inside both as checked above; neither `rows` nor `len` is 0. `to` is exclusive.
-    unsafe { fixie_helium_copy_rows(&args) };
-    Some(())
+/// Copies rows of bytes.
+///
+/// # Safety
+///
+/// `from` has `rows` runs of `len` readable bytes at its step, `to` as many writable ones; no byte
+/// of the one is a byte of the other, and neither `rows` nor `len` is 0.
+pub unsafe fn copy_rows(args: &CopyArgs) {
+    // SAFETY: it reads and writes just that, predicated; the caller promises the rest.
+    unsafe { fixie_helium_copy_rows(args) };
 }

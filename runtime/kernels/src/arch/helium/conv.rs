@@ -12,8 +12,10 @@
 use core::arch::global_asm;
 
 use crate::arch::filters::{Filters, Strip};
-use crate::arch::helium::bytes;
+use crate::arch::helium::bytes::{self, CopyArgs};
+use crate::arch::neighbours::{BLOCK, Neighbours};
 use crate::arch::scalar;
+use crate::arch::view::{Dst, Src};
 
 // With link-time optimisation LLVM reads module-level assembly before it knows the core.
 global_asm!(".cpu cortex-m55");
@@ -69,6 +71,56 @@ pub fn strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
     if bounds != (i8::MIN, i8::MAX) {
         let size = (strip.pixels(), filters.channels());
         bytes::clamp_pixels(strip.out(), strip.out_step(), size, bounds)?;
+    }
+    Some(())
+}
+
+/// See [`Isa::conv_neighbours`](crate::arch::Isa::conv_neighbours). Everything is checked before the
+/// first pixel, since a patch is gathered in hardly more instructions than a check takes.
+pub fn neighbours(
+    filters: &Filters<'_>,
+    neighbours: &Neighbours<'_>,
+    (out, step): (Dst<'_>, usize),
+    patches: &mut [i8],
+) -> Option<()> {
+    let taps = filters.taps();
+    let patches = patches.get_mut(..taps.checked_mul(BLOCK)?)?;
+    neighbours.fits(taps)?.then_some(())?;
+    if let Some(padding) = neighbours.padding {
+        // It stays, since all patches are written around it.
+        patches.fill(padding);
+    }
+    let mut first = 0;
+    while first < neighbours.pixels {
+        let count = neighbours.pixels.wrapping_sub(first).min(BLOCK);
+        for n in 0..count {
+            let behind = first.wrapping_add(n).wrapping_mul(neighbours.pixel_step);
+            let patch = patches.as_mut_ptr().wrapping_add(n.wrapping_mul(taps));
+            for piece in &neighbours.pieces {
+                if piece.rows != 0 && neighbours.run != 0 {
+                    // SAFETY: `fits` found the rows of the last pixel, and so those of all, inside
+                    // the input and inside patches of `taps` bytes, of which `patches` has
+                    // `BLOCK`. It is exclusive.
+                    unsafe {
+                        bytes::copy_rows(&CopyArgs {
+                            from: neighbours
+                                .memory
+                                .as_ptr()
+                                .wrapping_add(piece.from.wrapping_add(behind)),
+                            to: patch.wrapping_add(piece.to),
+                            from_step: neighbours.steps[0],
+                            to_step: neighbours.steps[1],
+                            rows: piece.rows,
+                            len: neighbours.run,
+                        });
+                    }
+                }
+            }
+        }
+        let at = first.checked_mul(step)?;
+        let out = (out.slice(at, out.len().checked_sub(at)?)?, step);
+        strip(filters, &Strip::new(filters, count, (Src::from(&*patches), taps), out)?)?;
+        first = first.wrapping_add(BLOCK);
     }
     Some(())
 }

@@ -8,9 +8,12 @@ use core::arch::global_asm;
 
 use crate::arch::helium::bytes;
 use crate::arch::scalar;
-use crate::arch::taps::{MAX_TAPS, PADDING, TapFilters, TapStrip};
+use crate::arch::taps::{TapFilters, TapStrip};
 
 global_asm!(include_str!("depthwise.s"), options(raw));
+
+/// The most taps whose weights are repeated: those of a 3×3 kernel.
+const REPEATED_TAPS: usize = 9;
 
 /// Bytes of a vector.
 const VECTOR: usize = 16;
@@ -52,9 +55,8 @@ pub fn strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
     if filters.channels() < VECTOR {
         few_channels(filters, strip)?;
     } else {
-        let offsets = offsets(strip)?;
         // SAFETY: see `args`; channels are a vector or more.
-        unsafe { fixie_helium_depthwise(&args(filters, strip, &offsets)) };
+        unsafe { fixie_helium_depthwise(&args(filters, strip)) };
     }
     let bounds = (requantizer.min, requantizer.max);
     if bounds != (i8::MIN, i8::MAX) {
@@ -73,14 +75,11 @@ fn few_channels(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
             *to = *from;
         }
     }
-    let offsets = offsets(strip)?;
-    let args = TapsArgs {
-        bias: bias.as_ptr(),
-        multipliers: multipliers.as_ptr(),
-        ..args(filters, strip, &offsets)
-    };
+    let args =
+        TapsArgs { bias: bias.as_ptr(), multipliers: multipliers.as_ptr(), ..args(filters, strip) };
     let repeats = VECTOR.checked_div(channels)?;
     let together = if VECTOR.is_multiple_of(channels)
+        && filters.taps() <= REPEATED_TAPS
         && (strip.step(), strip.out_step()) == (channels, channels)
     {
         strip.pixels().checked_div(repeats)?
@@ -89,7 +88,7 @@ fn few_channels(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
     };
     let done = together.checked_mul(repeats)?;
     if together != 0 {
-        let mut weights = [[0; VECTOR]; MAX_TAPS];
+        let mut weights = [[0; VECTOR]; REPEATED_TAPS];
         for (tap, to) in weights.iter_mut().take(filters.taps()).enumerate() {
             let from = filters.weights().get(tap.checked_mul(filters.pitch())?..)?;
             for (to, from) in to.iter_mut().zip(from.get(..channels)?.iter().cycle()) {
@@ -98,7 +97,7 @@ fn few_channels(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
         }
         // SAFETY: `repeats` pixels look like one with `VECTOR` channels, since they lie one behind
         // the other in both memories. They are not more than the strip has, and their weights are
-        // repeated in `MAX_TAPS` or fewer vectors.
+        // repeated in `REPEATED_TAPS` or fewer vectors.
         unsafe {
             fixie_helium_depthwise(&TapsArgs {
                 pixels: together,
@@ -126,18 +125,6 @@ fn few_channels(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
     Some(())
 }
 
-/// From the start of the strip's memory to what each tap sees, modulo 2^32.
-fn offsets(strip: &TapStrip<'_>) -> Option<[usize; MAX_TAPS]> {
-    let padding = strip.padding().as_ptr().addr().wrapping_sub(strip.source().as_ptr().addr());
-    let mut offsets = [0; MAX_TAPS];
-    for (offset, &position) in
-        offsets.get_mut(..strip.positions().len())?.iter_mut().zip(strip.positions())
-    {
-        *offset = if position == PADDING { padding } else { position };
-    }
-    Some(offsets)
-}
-
 /// The arguments for a strip, all its pixels.
 ///
 /// The loops read `channels` bytes of what each of the `taps` taps of every pixel sees: inside the
@@ -146,12 +133,12 @@ fn offsets(strip: &TapStrip<'_>) -> Option<[usize; MAX_TAPS]> {
 /// `TapFilters::new` checked: 16 channels at a time, the last 16 of which end with the last
 /// channel, or predicated where they are fewer; then bias and multipliers must have 16 words.
 /// They write `channels` bytes per pixel, inside the output, which are cells.
-fn args(filters: &TapFilters<'_>, strip: &TapStrip<'_>, offsets: &[usize; MAX_TAPS]) -> TapsArgs {
+fn args(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> TapsArgs {
     TapsArgs {
-        base: strip.source().as_ptr(),
+        base: strip.scene().source.as_ptr(),
         step: strip.step(),
         pixels: strip.pixels(),
-        offsets: offsets.as_ptr(),
+        offsets: strip.positions().as_ptr(),
         taps: filters.taps(),
         weights: filters.weights().as_ptr(),
         pitch: filters.pitch(),

@@ -9,8 +9,9 @@ mod depthwise;
 
 use crate::arch::Isa;
 use crate::arch::filters::{Filters, Strip};
+use crate::arch::neighbours::Neighbours;
 use crate::arch::taps::{TapFilters, TapStrip};
-use crate::arch::view::{Dst, Src};
+use crate::arch::view::Dst;
 
 /// Helium for integers.
 pub struct Helium;
@@ -23,13 +24,13 @@ impl Isa for Helium {
         conv::strip(filters, strip)
     }
 
-    fn copy_rows(
-        from: Src<'_>,
-        to: &mut [i8],
-        steps: [usize; 2],
-        (rows, len): (usize, usize),
+    fn conv_neighbours(
+        filters: &Filters<'_>,
+        neighbours: &Neighbours<'_>,
+        out: (Dst<'_>, usize),
+        patches: &mut [i8],
     ) -> Option<()> {
-        bytes::copy_rows(from, to, steps, (rows, len))
+        conv::neighbours(filters, neighbours, out, patches)
     }
 
     fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
