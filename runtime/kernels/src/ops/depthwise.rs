@@ -125,7 +125,7 @@ impl<'a> Kernel<'a> {
             let row = output.row(y)?;
             let mut x = 0;
             while x < usize::from(window.out_w) {
-                let sees_padding = self.positions((y, x), channels.start, padding, positions);
+                let sees_padding = self.positions((y, x), channels.start, padding, positions)?;
                 let pixels = if sees_padding {
                     1
                 } else {
@@ -150,32 +150,34 @@ impl<'a> Kernel<'a> {
         first: usize,
         padding: usize,
         positions: &mut [usize],
-    ) -> bool {
-        let window = &self.patches.window;
-        let (in_h, in_w) = (i32::from(window.in_h), i32::from(window.in_w));
-        let mut sees_padding = false;
+    ) -> Option<bool> {
+        let window = self.patches.window;
+        let channels = self.patches.channels;
+        let (down, right) = (i32::from(window.dilation_h), i32::from(window.dilation_w));
+        let step = (right as usize).wrapping_mul(channels);
+        let left = self.patches.left(x);
+        // A column left of the input is a large one without its sign.
+        let is_inside = |position: i32, extent: u16| (position as u32) < u32::from(extent);
+        let mut paddings = 0u32;
         let mut row = self.patches.top(y);
         for positions in positions.chunks_exact_mut(usize::from(window.kernel_w).max(1)) {
-            let is_inside = (0..in_h).contains(&row);
+            let in_w = if is_inside(row, window.in_h) { window.in_w } else { 0 };
             let start = self.patches.slot(row as usize).wrapping_mul(self.patches.row_bytes);
-            let mut column = self.patches.left(x);
-            let mut at = (column as usize).wrapping_mul(self.patches.channels);
-            at = at.wrapping_add(start).wrapping_add(first);
-            let step = usize::from(window.dilation_w).wrapping_mul(self.patches.channels);
+            let mut at = start.wrapping_add((left as usize).wrapping_mul(channels));
+            at = at.wrapping_add(first);
+            let mut column = left;
             for position in positions {
                 // A strip checks that they are inside the memory.
-                *position = if is_inside && (0..in_w).contains(&column) {
-                    at
-                } else {
-                    sees_padding = true;
-                    padding
-                };
+                let sees = is_inside(column, in_w);
+                *position = if sees { at } else { padding };
+                // Checked, since a vectorised loop would take longer for so few taps.
+                paddings = paddings.checked_add((!sees).into())?;
                 at = at.wrapping_add(step);
-                column = column.wrapping_add(window.dilation_w.into());
+                column = column.wrapping_add(right);
             }
-            row = row.wrapping_add(window.dilation_h.into());
+            row = row.wrapping_add(down);
         }
-        sees_padding
+        Some(paddings != 0)
     }
 
     /// All channels of the output pixel at `(y, x)`.
