@@ -8,26 +8,28 @@ use crate::arch::view::Dst;
 global_asm!(".cpu cortex-m55");
 global_asm!(include_str!("bytes.s"), options(raw));
 
-/// Arguments of [`copy_rows`].
+/// Arguments of [`gather`].
 #[repr(C)]
-pub struct CopyArgs {
-    /// The first run.
+pub struct GatherArgs {
+    /// The first pixel's first row.
     pub from: *const i8,
     /// Where it goes.
     pub to: *mut i8,
-    /// Bytes from one run to the next.
-    pub from_step: usize,
-    /// The same where they go.
-    pub to_step: usize,
-    /// Number of runs, at least 1.
+    /// Bytes from one row to the next, there and where they go.
+    pub row_steps: [usize; 2],
+    /// Rows of a pixel, at least 1.
     pub rows: usize,
-    /// Bytes of a run, at least 1.
+    /// Bytes of a row, at least 1.
     pub len: usize,
+    /// Number of pixels, at least 1.
+    pub pixels: usize,
+    /// Bytes from one pixel to the next, there and where they go.
+    pub pixel_steps: [usize; 2],
 }
 
 unsafe extern "C" {
     fn fixie_helium_clamp(bytes: *mut i8, len: usize, min: i32, max: i32);
-    fn fixie_helium_copy_rows(args: &CopyArgs);
+    fn fixie_helium_gather(args: &GatherArgs);
 }
 
 /// See [`Isa::clamp`](crate::arch::Isa::clamp).
@@ -55,13 +57,13 @@ pub fn clamp_pixels(
     Some(())
 }
 
-/// Copies rows of bytes.
+/// Copies the rows of some pixels.
 ///
 /// # Safety
 ///
-/// `from` has `rows` runs of `len` readable bytes at its step, `to` as many writable ones; no byte
-/// of the one is a byte of the other, and neither `rows` nor `len` is 0.
-pub unsafe fn copy_rows(args: &CopyArgs) {
+/// From `from` on, `rows` rows of `len` bytes of `pixels` pixels can be read, and written from `to`
+/// on; no byte of the ones is a byte of the others, and none of these numbers is 0.
+pub unsafe fn gather(args: &GatherArgs) {
     // SAFETY: it reads and writes just that, predicated; the caller promises the rest.
-    unsafe { fixie_helium_copy_rows(args) };
+    unsafe { fixie_helium_gather(args) };
 }

@@ -19,23 +19,38 @@ fixie_helium_clamp:
     pop     {r7, pc}
     .size fixie_helium_clamp, . - fixie_helium_clamp
 
-@ fixie_helium_copy_rows(args): runs of bytes, 16 at a time; at least one of at least one byte.
-    .section .text.fixie_helium_copy_rows, "ax", %progbits
-    .global fixie_helium_copy_rows
-    .type fixie_helium_copy_rows, %function
+@ fixie_helium_gather(args): the same rows of some pixels, 16 bytes at a time; at least one pixel, one
+@ row, one byte.
+@
+@ r0 where the pixel's rows are, r1 where they go, r2-r3 bytes from the vectors of one row
+@ to the next row, r4 rows, r5 bytes of a row,
+@ r6-r7 the row, r8 pixels left, r9-r10 bytes between pixels, r11 rows left
+    .section .text.fixie_helium_gather, "ax", %progbits
+    .global fixie_helium_gather
+    .type fixie_helium_gather, %function
     .thumb_func
-fixie_helium_copy_rows:
-    push    {r4-r7, lr}
-    ldm     r0, {r0-r5}
+fixie_helium_gather:
+    push    {r4-r11, lr}
+    ldm     r0, {r0-r5, r8-r10}
+    @ Whole vectors are stepped over, though only the row's bytes are copied.
+    add     r6, r5, #15
+    bic     r6, r6, #15
+    sub     r2, r2, r6
+    sub     r3, r3, r6
 1:  mov     r6, r0
     mov     r7, r1
-    dlstp.8 lr, r5
-2:  vldrb.u8 q0, [r6], #16
+    mov     r11, r4
+2:  dlstp.8 lr, r5
+3:  vldrb.u8 q0, [r6], #16
     vstrb.8 q0, [r7], #16
-    letp    lr, 2b
-    add     r0, r0, r2
-    add     r1, r1, r3
-    subs    r4, r4, #1
+    letp    lr, 3b
+    add     r6, r6, r2
+    add     r7, r7, r3
+    subs    r11, r11, #1
+    bne     2b
+    add     r0, r0, r9
+    add     r1, r1, r10
+    subs    r8, r8, #1
     bne     1b
-    pop     {r4-r7, pc}
-    .size fixie_helium_copy_rows, . - fixie_helium_copy_rows
+    pop     {r4-r11, pc}
+    .size fixie_helium_gather, . - fixie_helium_gather

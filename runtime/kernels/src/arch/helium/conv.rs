@@ -12,7 +12,7 @@
 use core::arch::global_asm;
 
 use crate::arch::filters::{Filters, Strip};
-use crate::arch::helium::bytes::{self, CopyArgs};
+use crate::arch::helium::bytes::{self, GatherArgs};
 use crate::arch::neighbours::{BLOCK, Neighbours};
 use crate::arch::scalar;
 use crate::arch::view::{Dst, Src};
@@ -90,36 +90,32 @@ pub fn neighbours(
         // It stays, since all patches are written around it.
         patches.fill(padding);
     }
+    let mut pieces = neighbours.pieces.map(|piece| GatherArgs {
+        from: neighbours.memory.as_ptr().wrapping_add(piece.from),
+        to: patches.as_mut_ptr().wrapping_add(piece.to),
+        row_steps: neighbours.steps,
+        rows: piece.rows,
+        len: neighbours.run,
+        pixels: BLOCK,
+        pixel_steps: [neighbours.pixel_step, taps],
+    });
     let mut first = 0;
     while first < neighbours.pixels {
         let count = neighbours.pixels.wrapping_sub(first).min(BLOCK);
-        for n in 0..count {
-            let behind = first.wrapping_add(n).wrapping_mul(neighbours.pixel_step);
-            let patch = patches.as_mut_ptr().wrapping_add(n.wrapping_mul(taps));
-            for piece in &neighbours.pieces {
-                if piece.rows != 0 && neighbours.run != 0 {
-                    // SAFETY: `fits` found the rows of the last pixel, and so those of all, inside
-                    // the input and inside patches of `taps` bytes, of which `patches` has
-                    // `BLOCK`. It is exclusive.
-                    unsafe {
-                        bytes::copy_rows(&CopyArgs {
-                            from: neighbours
-                                .memory
-                                .as_ptr()
-                                .wrapping_add(piece.from.wrapping_add(behind)),
-                            to: patch.wrapping_add(piece.to),
-                            from_step: neighbours.steps[0],
-                            to_step: neighbours.steps[1],
-                            rows: piece.rows,
-                            len: neighbours.run,
-                        });
-                    }
-                }
+        for piece in &mut pieces {
+            piece.pixels = count;
+            if piece.rows != 0 && piece.len != 0 {
+                // SAFETY: `fits` found the rows of the last pixel, and so those of all, inside the
+                // input and inside a patch of `taps` bytes, of which `patches` has `BLOCK`. It is
+                // exclusive. No number is 0.
+                unsafe { bytes::gather(piece) };
             }
+            piece.from = piece.from.wrapping_add(neighbours.pixel_step.wrapping_mul(BLOCK));
         }
         let at = first.checked_mul(step)?;
         let out = (out.slice(at, out.len().checked_sub(at)?)?, step);
-        strip(filters, &Strip::new(filters, count, (Src::from(&*patches), taps), out)?)?;
+        let source = (Src::from(&patches[..]), taps);
+        strip(filters, &Strip::new(filters, count, source, out)?)?;
         first = first.wrapping_add(BLOCK);
     }
     Some(())
