@@ -138,7 +138,8 @@ fn spatial(random: &mut Random) -> (Window, u16) {
 /// The planar kernel takes 4 channels or more, no vertical dilation, and strides of 1 or even ones;
 /// what it refuses is left to the other.
 fn depthwise(random: &mut Random, axes: [Axis; 2]) -> (Window, u16) {
-    let channels = random.within(4..=13);
+    // Vectors of Helium have 16 lanes.
+    let channels = if random.one_in(3) { random.within(16..=50) } else { random.within(4..=13) };
     let dilation = if random.one_in(8) { axes[0].dilation } else { 1 };
     let rows = Axis { dilation, ..axes[0] };
     (window([rows, axes[1]], [channels; 2]), channels)
@@ -167,14 +168,16 @@ fn window([rows, columns]: [Axis; 2], [in_c, out_c]: [u16; 2]) -> Window {
 pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     let (window, groups) = kind.window(random);
     let mut params = params(window, groups, random);
-    if matches!(opcode, Opcode::Conv | Opcode::Depthwise) {
-        params.shift = random.within(0..=2) as u8;
+    let takes_all = matches!(opcode, Opcode::Conv | Opcode::Depthwise);
+    if takes_all && random.one_in(3) {
+        params.shift = random.within(1..=2) as u8;
     }
     let extreme = random.one_in(4);
     let taps = product([window.kernel_h, window.kernel_w, window.in_c / groups]);
     let out_c = usize::from(window.out_c);
-    // As a symmetric quantiser has them; −128 cannot stand in the upper half of a pair.
-    let weights = random.bytes(out_c * taps, extreme).into_iter().map(|weight| weight.max(-127));
+    // Mostly as a symmetric quantiser has them; −128 cannot stand in the upper half of a pair.
+    let least = if takes_all && random.one_in(4) { i8::MIN } else { -127 };
+    let weights = random.bytes(out_c * taps, extreme).into_iter().map(|weight| weight.max(least));
     let constants = Constants {
         weights: &weights.collect::<Vec<_>>(),
         bias: &random.numbers(out_c, 19),
