@@ -1,7 +1,5 @@
 //! Patches: what one output pixel of a convolution sees, gathered from the input.
 
-use core::ops::Range;
-
 use fixie_format::op;
 
 use crate::arch::neighbours::{Neighbours, Piece};
@@ -170,17 +168,17 @@ impl<'a> Patches<'a> {
         (window.dilation_h == 1 && self.is_contiguous()).then_some(())?;
         let (y, x) = self.position(pixel)?;
         let (top, left) = (self.top(y), self.left(x));
-        let rows = inside(top, window.kernel_h, window.in_h);
-        let columns = inside(left, window.kernel_w, window.in_w);
-        let whole_rows = columns.len() == usize::from(window.kernel_w);
+        let (rows_skipped, rows) = inside(top, window.kernel_h, window.in_h);
+        let (columns_skipped, columns) = inside(left, window.kernel_w, window.in_w);
+        let whole_rows = columns == usize::from(window.kernel_w);
         let row_taps = usize::from(window.kernel_w).checked_mul(self.channels)?;
         let in_c = usize::from(window.in_c);
-        let column = left.wrapping_add(columns.start) as usize;
+        let column = (left as usize).wrapping_add(columns_skipped);
         let from = column.wrapping_mul(in_c).wrapping_add(self.channel);
-        let to = (rows.start as usize).checked_mul(row_taps)?;
-        let to = to.checked_add((columns.start as usize).checked_mul(self.channels)?)?;
-        let count = if columns.is_empty() { 0 } else { rows.len() };
-        let slot = self.slot(top.wrapping_add(rows.start) as usize);
+        let to = rows_skipped.checked_mul(row_taps)?;
+        let to = to.checked_add(columns_skipped.checked_mul(self.channels)?)?;
+        let count = if columns == 0 { 0 } else { rows };
+        let slot = self.slot((top as usize).wrapping_add(rows_skipped));
         // In a ring the rows may go on at its start, once.
         (self.ring_rows == 0 || count <= self.ring_rows).then_some(())?;
         let first = match self.ring_rows {
@@ -198,7 +196,7 @@ impl<'a> Patches<'a> {
             memory: self.memory,
             pieces: [upper, lower],
             steps: [self.row_bytes, row_taps],
-            run: columns.len().checked_mul(self.channels)?,
+            run: columns.checked_mul(self.channels)?,
             pixels: if whole_rows { self.pixels_inside(x, left as usize)?.min(limit) } else { 1 },
             pixel_step: usize::from(window.stride_w).checked_mul(in_c)?,
             padding: (!whole_rows || count != window.kernel_h.into()).then_some(self.pad_value),
@@ -338,12 +336,14 @@ impl<'a> Patches<'a> {
     }
 }
 
-/// Which of `kernel` positions from `start` on lie inside `0..input`.
+/// Which of `kernel` positions from `start` on lie inside `0..input`: how many do not before them,
+/// and their number.
 #[inline(always)]
-fn inside(start: i32, kernel: u16, input: u16) -> Range<i32> {
+fn inside(start: i32, kernel: u16, input: u16) -> (usize, usize) {
     let kernel = i32::from(kernel);
-    let first = start.wrapping_neg().clamp(0, kernel);
-    first..i32::from(input).wrapping_sub(start).clamp(first, kernel)
+    let skipped = start.wrapping_neg().max(0).min(kernel);
+    let end = i32::from(input).wrapping_sub(start).max(skipped).min(kernel);
+    (skipped as usize, end.wrapping_sub(skipped) as usize)
 }
 
 /// Where the window of output `index` starts along one axis.
