@@ -6,6 +6,9 @@
 //!     for every tap: sums += weights of the tap · channels of the pixel that it sees
 //!     requantise, store
 //! ```
+//!
+//! An instruction set that computes many pixels in one loop gets strips of them instead: pixels of
+//! an output row that see no padding, or one that does.
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -181,6 +184,7 @@ impl<'a> Kernel<'a> {
     }
 
     /// All channels of the output pixel at `(y, x)`.
+    #[inline(always)]
     fn pixel(&self, y: usize, x: usize, out: Dst<'_>) -> Option<()> {
         let mut first = 0;
         let mut sums = [0; BLOCK];

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | to 16 | the weights and constants of four channels, over all pixels | 4 |
 //! | to 64 | the patch, over all channels | 2 per 16 taps, and 3 |
-//! | more | nothing: 2×2 or 1×4 sums at a time | 2.25 per 16 taps, and 4 |
+//! | more | nothing: 2×2 sums at a time, or 1×4 of a last pixel | 2.25 or 2.5 per 16 taps, and 4 or more |
 
 use core::arch::global_asm;
 
