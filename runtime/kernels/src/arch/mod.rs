@@ -5,11 +5,14 @@
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
 //! ([`paired`], [`planar`]), so that an assembly loop behind them cannot leave its buffers.
 
+pub mod blocked;
 #[cfg(fixie_dsp)]
 mod dsp;
 pub mod paired;
 pub mod planar;
 mod scalar;
+#[cfg(fixie_armv7m)]
+mod thumb;
 pub mod view;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86;
@@ -17,9 +20,12 @@ mod x86;
 #[cfg(fixie_dsp)]
 pub use dsp::Dsp;
 pub use scalar::Scalar;
+#[cfg(fixie_armv7m)]
+pub use thumb::Thumb;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
 
+use blocked::Filters;
 use paired::{BLOCK, Pairs, Strip};
 use planar::{Channels, Lines, Planes};
 use view::{Dst, Src};
@@ -33,7 +39,10 @@ pub type Native = Dsp;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub type Native = X86;
 /// The instruction set of the core that is compiled for: the one place that chooses.
-#[cfg(not(any(fixie_dsp, all(feature = "std", target_arch = "x86_64"))))]
+#[cfg(fixie_armv7m)]
+pub type Native = Thumb;
+/// The instruction set of the core that is compiled for: the one place that chooses.
+#[cfg(not(any(fixie_dsp, fixie_armv7m, all(feature = "std", target_arch = "x86_64"))))]
 pub type Native = Scalar;
 
 /// Inner loops. A `None` means that the arguments contradict each other; nothing panics.
@@ -82,6 +91,25 @@ pub trait Isa {
     /// All channels of one pixel, from the bytes of its patch.
     fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
         scalar::paired_pixel(pairs, patch, out)
+    }
+
+    /// Expands a run of bytes of each pixel of a block, in an order which only
+    /// [`blocked_channels`](Self::blocked_channels) knows. They are the taps from `tap` on.
+    fn blocked_expand(
+        runs: [Src<'_>; blocked::BLOCK],
+        patch: &mut [u32],
+        tap: usize,
+    ) -> Option<()> {
+        scalar::blocked_expand(runs, patch, tap)
+    }
+
+    /// All channels of a block whose patches are expanded.
+    fn blocked_channels(
+        filters: &Filters<'_>,
+        patch: &[u32],
+        out: [Dst<'_>; blocked::BLOCK],
+    ) -> Option<()> {
+        scalar::blocked_channels(filters, patch, out)
     }
 
     /// Limits bytes to `min..=max`.

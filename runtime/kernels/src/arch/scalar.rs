@@ -7,6 +7,7 @@ use fixie_format::op::paired::TAP_ORDER;
 use fixie_format::op::planar::{self, CHANNELS};
 
 use crate::arch::Isa;
+use crate::arch::blocked::{self, Filters};
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
@@ -242,6 +243,50 @@ impl<'a> Pair<'a> {
         }
         Some(())
     }
+}
+
+/// See [`Isa::blocked_expand`]. As lanes, `[tap][pixel]`.
+#[inline(always)]
+pub fn blocked_expand(
+    [a, b, c, d]: [Src<'_>; blocked::BLOCK],
+    patch: &mut [u32],
+    tap: usize,
+) -> Option<()> {
+    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(patch);
+    let taps = lanes.as_chunks_mut::<{ blocked::BLOCK }>().0.get_mut(tap..)?.get_mut(..a.len())?;
+    let pixels = a.iter().zip(b.iter()).zip(c.iter()).zip(d.iter());
+    for (lanes, (((a, b), c), d)) in taps.iter_mut().zip(pixels) {
+        *lanes = [a, b, c, d].map(i16::from);
+    }
+    Some(())
+}
+
+/// See [`Isa::blocked_channels`].
+#[inline(always)]
+pub fn blocked_channels(
+    filters: &Filters<'_>,
+    patch: &[u32],
+    out: [Dst<'_>; blocked::BLOCK],
+) -> Option<()> {
+    let requantizer = Requantizer { shift: 0, zero: filters.zero(), min: i8::MIN, max: i8::MAX };
+    let lanes: &[i16] = bytemuck::must_cast_slice(patch);
+    let (taps, _) = lanes.as_chunks::<{ blocked::BLOCK }>();
+    for (index, channel) in pieces(filters.stream(), filters.channel_words()).enumerate() {
+        let [bias, multiplier, weights @ ..] = channel else {
+            return None;
+        };
+        let weights: &[i8] = bytemuck::must_cast_slice(weights);
+        let mut sums = [*bias as i32; blocked::BLOCK];
+        for (&weight, lanes) in weights.iter().zip(taps) {
+            for (sum, &x) in sums.iter_mut().zip(lanes) {
+                *sum = i32::from(weight).wrapping_mul(x.into()).wrapping_add(*sum);
+            }
+        }
+        for (out, sum) in out.iter().zip(sums) {
+            out.set(index, requantizer.apply(sum, *multiplier as i32))?;
+        }
+    }
+    Some(())
 }
 
 /// See [`Isa::clamp`].

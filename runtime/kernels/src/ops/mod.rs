@@ -4,6 +4,7 @@ mod arg_max;
 mod avg_pool;
 mod binary;
 pub(crate) mod conv;
+pub(crate) mod conv_blocked;
 pub(crate) mod conv_paired;
 #[cfg(test)]
 pub(crate) mod conv_testing;
@@ -25,6 +26,7 @@ pub use arg_max::ArgMax;
 pub use avg_pool::AvgPool;
 pub use binary::{Add, Mul};
 pub use conv::Conv;
+pub use conv_blocked::ConvBlocked;
 pub use conv_paired::ConvPaired;
 pub use copy::Copy;
 pub use depthwise::Depthwise;

@@ -38,6 +38,17 @@ impl Shape {
     }
 }
 
+/// Whether every output pixel sees exactly one pixel inside the input.
+pub fn is_pointwise(window: &op::Window) -> bool {
+    let reaches = |output: u16, stride: u16, input: u16| {
+        u32::from(output.saturating_sub(1)).checked_mul(stride.into()) < Some(input.into())
+    };
+    (window.kernel_h, window.kernel_w) == (1, 1)
+        && (window.pad_top, window.pad_left) == (0, 0)
+        && reaches(window.out_h, window.stride_h, window.in_h)
+        && reaches(window.out_w, window.stride_w, window.in_w)
+}
+
 /// Where patches come from: the channels of one group of the input, surrounded by padding.
 #[derive(Clone, Copy)]
 pub struct Patches<'a> {
