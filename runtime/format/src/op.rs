@@ -536,7 +536,8 @@ pub mod paired {
 ///
 /// Taps run over `[kernel_h][kernel_w][in_c / groups]`; zeros follow up to a multiple of
 /// [`TAP_ALIGN`](blocked::TAP_ALIGN). Two pixels share a multiplication on cores with `SMLAL`, so
-/// `|bias| + 128 · Σ|w| <` [`SUM_LIMIT`](blocked::SUM_LIMIT) for every channel.
+/// `|bias| + 128 · Σ|w| <` [`SUM_LIMIT`](blocked::SUM_LIMIT) for every channel. Others multiply
+/// halves of 16 bits, so `|multiplier| <` [`MULTIPLIER_LIMIT`](blocked::MULTIPLIER_LIMIT).
 ///
 /// `bias` and `multipliers` of the record are not used, `shift` is 0.
 pub mod blocked {
@@ -546,6 +547,8 @@ pub mod blocked {
     pub const CONSTANT_WORDS: usize = 2;
     /// No sum of a channel reaches this.
     pub const SUM_LIMIT: i64 = 1 << 22;
+    /// No multiplier reaches this.
+    pub const MULTIPLIER_LIMIT: i32 = 0x7F00_0000;
 
     /// Groups of 4 taps of a patch of `taps` taps.
     pub const fn quads(taps: usize) -> usize {

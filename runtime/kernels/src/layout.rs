@@ -130,6 +130,7 @@ mod pack {
                 let none = Channel { weights: &nothing, ..channel };
                 channel = none.constant(channel.value(params)?);
             }
+            (channel.multiplier.abs() < blocked::MULTIPLIER_LIMIT).then_some(())?;
             bytes.extend(channel.bias.to_le_bytes());
             bytes.extend(channel.multiplier.to_le_bytes());
             bytes.extend(channel.weights.iter().map(|&w| w as u8));

@@ -76,7 +76,7 @@ fn cortex_m55_equals_the_host() {
 
 #[test]
 fn cortex_m0plus_equals_the_host() {
-    compare("cortex-m0plus", "scalar");
+    compare("cortex-m0plus", "thumb");
 }
 
 #[test]

@@ -11,7 +11,7 @@ mod dsp;
 pub mod paired;
 pub mod planar;
 mod scalar;
-#[cfg(fixie_armv7m)]
+#[cfg(any(fixie_armv6m, fixie_armv7m))]
 mod thumb;
 pub mod view;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -20,7 +20,7 @@ mod x86;
 #[cfg(fixie_dsp)]
 pub use dsp::Dsp;
 pub use scalar::Scalar;
-#[cfg(fixie_armv7m)]
+#[cfg(any(fixie_armv6m, fixie_armv7m))]
 pub use thumb::Thumb;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
@@ -39,10 +39,15 @@ pub type Native = Dsp;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub type Native = X86;
 /// The instruction set of the core that is compiled for: the one place that chooses.
-#[cfg(fixie_armv7m)]
+#[cfg(any(fixie_armv6m, fixie_armv7m))]
 pub type Native = Thumb;
 /// The instruction set of the core that is compiled for: the one place that chooses.
-#[cfg(not(any(fixie_dsp, fixie_armv7m, all(feature = "std", target_arch = "x86_64"))))]
+#[cfg(not(any(
+    fixie_dsp,
+    fixie_armv6m,
+    fixie_armv7m,
+    all(feature = "std", target_arch = "x86_64")
+)))]
 pub type Native = Scalar;
 
 /// Inner loops. A `None` means that the arguments contradict each other; nothing panics.

@@ -5,6 +5,9 @@ use core::arch::global_asm;
 use crate::arch::blocked::{BLOCK, Filters, PATCH_WORDS};
 use crate::arch::view::{Dst, Src};
 
+#[cfg(fixie_armv6m)]
+global_asm!(include_str!("blocked_v6m.s"), options(raw));
+#[cfg(fixie_armv7m)]
 global_asm!(include_str!("blocked_v7m.s"), options(raw));
 
 /// Arguments of `fixie_blocked_expand`.
