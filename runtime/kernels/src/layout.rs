@@ -5,7 +5,7 @@
 use fixie_format::Opcode;
 use fixie_format::op;
 
-use crate::ops::{conv, conv_blocked, conv_paired, depthwise_planar};
+use crate::ops::{conv, conv_blocked, conv_paired, depthwise, depthwise_planar};
 
 /// Bytes of scratch memory that a convolution by `opcode` needs; `None` if they overflow, or if
 /// `opcode` is no convolution.
@@ -14,7 +14,7 @@ pub fn scratch_len(params: &op::Conv, opcode: Opcode) -> Option<usize> {
         Opcode::Conv => conv::scratch_len(params),
         Opcode::ConvPaired => conv_paired::scratch_len(params),
         Opcode::ConvBlocked => conv_blocked::scratch_len(params),
-        Opcode::Depthwise => Some(0),
+        Opcode::Depthwise => depthwise::scratch_len(params),
         Opcode::DepthwisePlanar => depthwise_planar::scratch_len(params),
         _ => None,
     }

@@ -6,6 +6,7 @@
 //! ([`paired`], [`planar`]), so that an assembly loop behind them cannot leave its buffers.
 
 pub mod blocked;
+pub mod depthwise;
 #[cfg(fixie_dsp)]
 mod dsp;
 pub mod paired;
@@ -26,6 +27,7 @@ pub use thumb::Thumb;
 pub use x86::X86;
 
 use blocked::Filters;
+use depthwise::Taps;
 use paired::{BLOCK, Pairs, Strip};
 use planar::{Channels, Lines, Planes};
 use view::{Dst, Src};
@@ -115,6 +117,15 @@ pub trait Isa {
         out: [Dst<'_>; blocked::BLOCK],
     ) -> Option<()> {
         scalar::blocked_channels(filters, patch, out)
+    }
+
+    /// All channels of some neighbouring pixels, each channel from the same one of the input.
+    fn depthwise_pixels(
+        channels: &depthwise::Channels<'_>,
+        taps: Taps<'_, '_>,
+        out: Dst<'_>,
+    ) -> Option<()> {
+        scalar::depthwise_pixels(channels, taps, out)
     }
 
     /// Limits bytes to `min..=max`.

@@ -1,6 +1,7 @@
 //! Every inner loop in plain Rust: what the instruction sets must equal, and what hosts and cores
 //! without a variant of their own run. The loops are shaped so that a compiler vectorises them.
 
+use core::cell::Cell;
 use core::{iter, mem};
 
 use fixie_format::op::paired::TAP_ORDER;
@@ -8,6 +9,7 @@ use fixie_format::op::planar::{self, CHANNELS};
 
 use crate::arch::Isa;
 use crate::arch::blocked::{self, Filters};
+use crate::arch::depthwise::{self, PADDING, Taps};
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
@@ -285,6 +287,59 @@ pub fn blocked_channels(
         for (out, sum) in out.iter().zip(sums) {
             out.set(index, requantizer.apply(sum, *multiplier as i32))?;
         }
+    }
+    Some(())
+}
+
+/// See [`Isa::depthwise_pixels`].
+#[inline(always)]
+pub fn depthwise_pixels(
+    channels: &depthwise::Channels<'_>,
+    taps: Taps<'_, '_>,
+    out: Dst<'_>,
+) -> Option<()> {
+    let count = channels.count();
+    for pixel in 0..taps.pixels() {
+        let out = out.slice(pixel.checked_mul(count)?, count)?;
+        let at = pixel.checked_mul(taps.step())?;
+        let (eights, rest) = out.cells().as_chunks::<8>();
+        let mut first = 0;
+        for cells in eights {
+            depthwise_outputs(channels, &taps, (at, first), cells)?;
+            first = first.wrapping_add(8);
+        }
+        for cell in rest.as_chunks::<1>().0 {
+            depthwise_outputs(channels, &taps, (at, first), cell)?;
+            first = first.wrapping_add(1);
+        }
+    }
+    Some(())
+}
+
+/// The channels from `first` on of the pixel whose taps lie `at` bytes behind those of the first.
+#[inline(always)]
+fn depthwise_outputs<const N: usize>(
+    channels: &depthwise::Channels<'_>,
+    taps: &Taps<'_, '_>,
+    (at, first): (usize, usize),
+    cells: &[Cell<i8>; N],
+) -> Option<()> {
+    let mut sums: [i32; N] = *channels.bias().get(first..)?.first_chunk()?;
+    let memory = taps.memory();
+    let mut weights = channels.weights().get(first..)?;
+    for &tap in taps.table() {
+        let x: [i8; N] = match tap {
+            PADDING => *taps.padding().get(first..)?.first_chunk()?,
+            _ => memory.chunk((tap as usize).wrapping_add(at).wrapping_add(first))?,
+        };
+        for ((sum, x), &weight) in sums.iter_mut().zip(x).zip(weights.first_chunk::<N>()?) {
+            *sum = i32::from(x).wrapping_mul(weight.into()).wrapping_add(*sum);
+        }
+        weights = weights.get(channels.count()..).unwrap_or_default();
+    }
+    let multipliers: &[i32; N] = channels.multipliers().get(first..)?.first_chunk()?;
+    for ((cell, sum), &multiplier) in cells.iter().zip(sums).zip(multipliers) {
+        cell.set(channels.requantizer().apply(sum, multiplier));
     }
     Some(())
 }

@@ -6,6 +6,7 @@
 use std::arch::is_x86_feature_detected;
 
 use crate::arch::blocked::{self, Filters};
+use crate::arch::depthwise::{self, Taps};
 use crate::arch::paired::{BLOCK, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
@@ -58,6 +59,9 @@ loops! {
     ) -> Option<()>;
     fn blocked_channels(
         filters: &Filters<'_>, patch: &[u32], out: [Dst<'_>; blocked::BLOCK]
+    ) -> Option<()>;
+    fn depthwise_pixels(
+        channels: &depthwise::Channels<'_>, taps: Taps<'_, '_>, out: Dst<'_>
     ) -> Option<()>;
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) -> ();
     fn planar_expand(

@@ -9,7 +9,7 @@ pub(crate) mod conv_paired;
 #[cfg(test)]
 pub(crate) mod conv_testing;
 mod copy;
-mod depthwise;
+pub(crate) mod depthwise;
 pub(crate) mod depthwise_planar;
 mod fill;
 mod lut;

@@ -1,14 +1,7 @@
 //! The loops of `ConvBlocked`: two pixels in one word, so that they share a multiplication.
 
-use core::arch::global_asm;
-
 use crate::arch::blocked::{BLOCK, Filters, PATCH_WORDS};
 use crate::arch::view::{Dst, Src};
-
-#[cfg(fixie_armv6m)]
-global_asm!(include_str!("blocked_v6m.s"), options(raw));
-#[cfg(fixie_armv7m)]
-global_asm!(include_str!("blocked_v7m.s"), options(raw));
 
 /// Arguments of `fixie_blocked_expand`.
 #[repr(C)]

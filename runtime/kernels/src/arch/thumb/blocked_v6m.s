@@ -73,31 +73,9 @@ fixie_blocked_expand:
     ADD_HALVES r3, r10, r11
     .endm
 
-@ Requantises a sum of less than 23 bits, with the multiplier's lower and upper half in r4 and r5 and
-@ ROUNDING in r6: all partial products of 16 bits, the format keeps their sum within 32. Stores it.
     .macro OUTPUT sum, out
-    mov     r2, \sum
-    asrs    r3, r2, #16
-    uxth    r2, r2
-    mov     r7, r2
-    muls    r7, r4, r7
-    lsrs    r7, r7, #16
-    muls    r2, r5, r2
-    adds    r7, r7, r2
-    mov     r2, r3
-    muls    r2, r4, r2
-    adds    r7, r7, r2
-    adds    r7, r7, r6
-    asrs    r7, r7, #16
-    muls    r3, r5, r3
-    adds    r7, r7, r3
-    sxtb    r2, r7
-    cmp     r2, r7
-    beq     9f
-    asrs    r2, r7, #31
-    movs    r3, #127
-    eors    r2, r2, r3
-9:  ldr     r0, [sp, #\out]
+    REQUANTIZE \sum
+    ldr     r0, [sp, #\out]
     strb    r2, [r0]
     adds    r0, r0, #1
     str     r0, [sp, #\out]

@@ -3,10 +3,24 @@
 //! The loops are whole functions in assembly, since they need all registers that the core has.
 
 mod blocked;
+mod depthwise;
+
+use core::arch::global_asm;
 
 use crate::arch::Isa;
 use crate::arch::blocked::{BLOCK, Filters};
+use crate::arch::depthwise::{Channels, Taps};
 use crate::arch::view::{Dst, Src};
+
+#[cfg(fixie_armv6m)]
+global_asm!(
+    include_str!("requantize_v6m.s"),
+    include_str!("blocked_v6m.s"),
+    include_str!("depthwise_v6m.s"),
+    options(raw)
+);
+#[cfg(fixie_armv7m)]
+global_asm!(include_str!("blocked_v7m.s"), include_str!("depthwise_v7m.s"), options(raw));
 
 /// Thumb instructions: one multiplication at a time.
 pub struct Thumb;
@@ -20,5 +34,9 @@ impl Isa for Thumb {
 
     fn blocked_channels(filters: &Filters<'_>, patch: &[u32], out: [Dst<'_>; BLOCK]) -> Option<()> {
         blocked::channels(filters, patch, out)
+    }
+
+    fn depthwise_pixels(channels: &Channels<'_>, taps: Taps<'_, '_>, out: Dst<'_>) -> Option<()> {
+        depthwise::pixels(channels, taps, out)
     }
 }
