@@ -10,6 +10,8 @@ pub struct Channels<'a> {
     bias: &'a [i32],
     multipliers: &'a [i32],
     requantizer: Requantizer,
+    largest_bias: u32,
+    largest_multiplier: u32,
 }
 
 impl<'a> Channels<'a> {
@@ -25,7 +27,16 @@ impl<'a> Channels<'a> {
             && bias.len() == multipliers.len()
             && !weights.is_empty();
         let requantizer = Requantizer { shift, zero, min: i8::MIN, max: i8::MAX };
-        fits.then_some(Self { weights, bias, multipliers, requantizer })
+        let largest =
+            |numbers: &[i32]| numbers.iter().fold(0, |most, n| n.unsigned_abs().max(most));
+        fits.then(|| Self {
+            weights,
+            bias,
+            multipliers,
+            requantizer,
+            largest_bias: largest(bias),
+            largest_multiplier: largest(multipliers),
+        })
     }
 
     /// Number of channels.
@@ -51,6 +62,11 @@ impl<'a> Channels<'a> {
     /// Per channel.
     pub fn multipliers(&self) -> &'a [i32] {
         self.multipliers
+    }
+
+    /// The largest magnitude of a bias, and of a multiplier.
+    pub fn largest(&self) -> (u32, u32) {
+        (self.largest_bias, self.largest_multiplier)
     }
 
     /// How sums become outputs.

@@ -162,30 +162,72 @@ impl<I: Isa> Kernel<'_, '_, '_, I> {
     fn span(&mut self, span: &Span<'_>) -> Option<()> {
         let out_c = usize::from(self.params.window.out_c);
         let last = span.len.checked_sub(1)?;
+        // Dividing is a long loop on the smallest cores: only once.
+        let mut next = self.patches.position(span.first)?;
         for first in (0..span.len).step_by(BLOCK) {
-            let pixels: [usize; BLOCK] = array::from_fn(|n| first.wrapping_add(n).min(last));
-            self.gather(pixels.map(|pixel| span.first.wrapping_add(pixel)))?;
-            let [a, b, c, d] = pixels.map(|pixel| {
+            let mut at = [next; BLOCK];
+            let mut out = [span.out; BLOCK];
+            for (n, (at, out)) in at.iter_mut().zip(&mut out).enumerate() {
+                let pixel = first.wrapping_add(n).min(last);
                 let start = pixel.checked_mul(out_c)?.checked_add(self.first_channel)?;
-                span.out.slice(start, self.shape.group_out)
-            });
-            I::blocked_channels(&self.filters, self.patch, [a?, b?, c?, d?])?;
+                *out = span.out.slice(start, self.shape.group_out)?;
+                *at = next;
+                if pixel < last {
+                    next = self.behind(next);
+                }
+            }
+            self.gather(at)?;
+            I::blocked_channels(&self.filters, self.patch, out)?;
         }
         Some(())
     }
 
+    /// The pixel behind one.
+    fn behind(&self, (y, x): (usize, usize)) -> (usize, usize) {
+        let beside = x.wrapping_add(1);
+        let ends = beside == usize::from(self.params.window.out_w);
+        if ends { (y.wrapping_add(1), 0) } else { (y, beside) }
+    }
+
     /// Expands the patches of a block, row by row of the kernel.
-    fn gather(&mut self, pixels: [usize; BLOCK]) -> Option<()> {
+    fn gather(&mut self, at: [(usize, usize); BLOCK]) -> Option<()> {
+        let [(y, x), .., (last_y, last_x)] = at;
+        let beside = (last_y, last_x) == (y, x.wrapping_add(BLOCK - 1));
+        match self.patches.columns(y, x, BLOCK) {
+            Some(columns) if beside => self.expand_inside(y, columns),
+            _ => self.expand_anywhere(at),
+        }
+    }
+
+    /// Expands patches that lie side by side in the input, in rows from that of output row `y` on.
+    fn expand_inside(&mut self, y: usize, (start, distance): (usize, usize)) -> Option<()> {
+        let len = self.shape.row_taps;
+        let mut row = self.patches.top(y) as usize;
+        let mut tap = 0;
+        for _ in 0..self.params.window.kernel_h {
+            let run = |n: usize| {
+                let start = start.wrapping_add(n.wrapping_mul(distance));
+                self.patches.bytes(row, start, len)
+            };
+            I::blocked_expand([run(0)?, run(1)?, run(2)?, run(3)?], self.patch, tap)?;
+            row = row.wrapping_add(self.params.window.dilation_h.into());
+            tap = tap.wrapping_add(len);
+        }
+        Some(())
+    }
+
+    /// Expands patches that may touch the padding.
+    fn expand_anywhere(&mut self, at: [(usize, usize); BLOCK]) -> Option<()> {
         let len = self.shape.row_taps;
         let mut stages = self.stage.chunks_exact_mut(len.max(1));
         // There is none where every patch is a pixel.
         let mut stages: [&mut [i8]; BLOCK] = array::from_fn(|_| stages.next().unwrap_or_default());
         let [s0, s1, s2, s3] = &mut stages;
-        let [p0, p1, p2, p3] = pixels;
-        let l0 = self.patches.locate(p0, s0)?;
-        let l1 = self.patches.locate(p1, s1)?;
-        let l2 = self.patches.locate(p2, s2)?;
-        let l3 = self.patches.locate(p3, s3)?;
+        let [p0, p1, p2, p3] = at;
+        let l0 = self.patches.locate_at(p0.0, p0.1, s0)?;
+        let l1 = self.patches.locate_at(p1.0, p1.1, s1)?;
+        let l2 = self.patches.locate_at(p2.0, p2.1, s2)?;
+        let l3 = self.patches.locate_at(p3.0, p3.1, s3)?;
         for i in 0..usize::from(self.params.window.kernel_h) {
             let runs = [
                 self.patches.run(&l0, i, len, s0, self.pad)?.slice(0, len)?,

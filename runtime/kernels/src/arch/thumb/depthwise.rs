@@ -113,15 +113,10 @@ fn is_narrow(_channels: &Channels<'_>) -> bool {
 fn is_narrow(channels: &Channels<'_>) -> bool {
     use fixie_format::op::blocked::{MULTIPLIER_LIMIT, SUM_LIMIT};
     /// The largest product of two numbers of 8 bits.
-    const PRODUCT: usize = 1 << 14;
-    let products = channels.taps().saturating_mul(PRODUCT);
-    let Some(limit) = (SUM_LIMIT as usize).checked_sub(products) else {
-        return false;
-    };
+    const PRODUCT: u64 = 1 << 14;
+    let products = (channels.taps() as u64).saturating_mul(PRODUCT);
+    let (bias, multiplier) = channels.largest();
     channels.requantizer().shift == 0
-        && channels.bias().iter().all(|bias| (bias.unsigned_abs() as usize) < limit)
-        && channels
-            .multipliers()
-            .iter()
-            .all(|multiplier| multiplier.unsigned_abs() < MULTIPLIER_LIMIT as u32)
+        && products.saturating_add(bias.into()) < SUM_LIMIT as u64
+        && multiplier < MULTIPLIER_LIMIT as u32
 }
