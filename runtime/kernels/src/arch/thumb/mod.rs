@@ -3,6 +3,7 @@
 //! The loops are whole functions in assembly, since they need all registers that the core has.
 
 mod blocked;
+mod dense;
 mod depthwise;
 
 use core::arch::global_asm;
@@ -17,16 +18,26 @@ global_asm!(
     include_str!("requantize_v6m.s"),
     include_str!("blocked_v6m.s"),
     include_str!("depthwise_v6m.s"),
+    include_str!("dense_v6m.s"),
     options(raw)
 );
 #[cfg(fixie_armv7m)]
-global_asm!(include_str!("blocked_v7m.s"), include_str!("depthwise_v7m.s"), options(raw));
+global_asm!(
+    include_str!("blocked_v7m.s"),
+    include_str!("depthwise_v7m.s"),
+    include_str!("dense_v7m.s"),
+    options(raw)
+);
 
 /// Thumb instructions: one multiplication at a time.
 pub struct Thumb;
 
 impl Isa for Thumb {
     const NAME: &'static str = "thumb";
+
+    fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
+        dense::dot_1x4(patch, rows)
+    }
 
     fn blocked_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], tap: usize) -> Option<()> {
         blocked::expand(runs, patch, tap)
