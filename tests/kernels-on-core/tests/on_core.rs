@@ -81,5 +81,5 @@ fn cortex_m0plus_equals_the_host() {
 
 #[test]
 fn rv32_equals_the_host() {
-    compare("rv32", "scalar");
+    compare("rv32", "rv32");
 }

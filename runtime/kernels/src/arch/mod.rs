@@ -11,6 +11,8 @@ pub mod depthwise;
 mod dsp;
 pub mod paired;
 pub mod planar;
+#[cfg(all(target_arch = "riscv32", target_feature = "m"))]
+mod rv32;
 mod scalar;
 #[cfg(any(fixie_armv6m, fixie_armv7m))]
 mod thumb;
@@ -20,6 +22,8 @@ mod x86;
 
 #[cfg(fixie_dsp)]
 pub use dsp::Dsp;
+#[cfg(all(target_arch = "riscv32", target_feature = "m"))]
+pub use rv32::Rv32;
 pub use scalar::Scalar;
 #[cfg(any(fixie_armv6m, fixie_armv7m))]
 pub use thumb::Thumb;
@@ -44,10 +48,14 @@ pub type Native = X86;
 #[cfg(any(fixie_armv6m, fixie_armv7m))]
 pub type Native = Thumb;
 /// The instruction set of the core that is compiled for: the one place that chooses.
+#[cfg(all(target_arch = "riscv32", target_feature = "m"))]
+pub type Native = Rv32;
+/// The instruction set of the core that is compiled for: the one place that chooses.
 #[cfg(not(any(
     fixie_dsp,
     fixie_armv6m,
     fixie_armv7m,
+    all(target_arch = "riscv32", target_feature = "m"),
     all(feature = "std", target_arch = "x86_64")
 )))]
 pub type Native = Scalar;
