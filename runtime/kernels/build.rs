@@ -3,7 +3,8 @@
 //! `cfg(fixie_dsp)` is set for cores with the DSP extension: those of Armv7E-M by their target
 //! triple, those of Armv8-M by `-C target-cpu` or `-C target-feature=+dsp` in the rustflags.
 //! `cfg(fixie_armv8m)` is set for all of Armv8-M's main line, `cfg(fixie_helium)` for its cores with
-//! Helium: by `-C target-cpu` or `-C target-feature=+mve`.
+//! Helium, by `-C target-cpu` or `-C target-feature=+mve`; `cfg(fixie_armv7m)` for Cortex-M3,
+//! `cfg(fixie_armv6m)` for Cortex-M0 and M0+.
 
 use std::env;
 
@@ -18,9 +19,17 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(fixie_dsp)");
     println!("cargo::rustc-check-cfg=cfg(fixie_armv8m)");
     println!("cargo::rustc-check-cfg=cfg(fixie_helium)");
+    println!("cargo::rustc-check-cfg=cfg(fixie_armv7m)");
+    println!("cargo::rustc-check-cfg=cfg(fixie_armv6m)");
     println!("cargo::rerun-if-changed=build.rs");
     let target = env::var("TARGET").unwrap_or_default();
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    if target.starts_with("thumbv7m-") {
+        println!("cargo::rustc-cfg=fixie_armv7m");
+    }
+    if target.starts_with("thumbv6m-") {
+        println!("cargo::rustc-cfg=fixie_armv6m");
+    }
     let armv8m = target.starts_with("thumbv8m.main");
     if armv8m {
         println!("cargo::rustc-cfg=fixie_armv8m");

@@ -88,6 +88,8 @@ operators! {
     Resize = 15: Resize,
     /// Index of the largest value along an axis.
     ArgMax = 16: ArgMax,
+    /// As `Conv`, for cores without dual multiplications: see [`blocked`].
+    ConvBlocked = 17: Conv,
 }
 
 /// A set of operators.
@@ -522,6 +524,40 @@ pub mod paired {
     /// Words of one pair with `quads` groups of 4 taps.
     pub const fn pair_words(quads: usize) -> usize {
         CONSTANT_WORDS + 2 * quads
+    }
+}
+
+/// Weights of [`Opcode::ConvBlocked`]: one stream of bytes per channel, a multiple of 4 long.
+///
+/// ```text
+/// weights := channel*                    // `out_c` of them
+/// channel := bias:i32 multiplier:i32 w:i8 … 0 …
+/// ```
+///
+/// Taps run over `[kernel_h][kernel_w][in_c / groups]`; zeros follow up to a multiple of
+/// [`TAP_ALIGN`](blocked::TAP_ALIGN). Two pixels share a multiplication on cores with `SMLAL`, so
+/// `|bias| + 128 · Σ|w| <` [`SUM_LIMIT`](blocked::SUM_LIMIT) for every channel. Others multiply
+/// halves of 16 bits, so `|multiplier| <` [`MULTIPLIER_LIMIT`](blocked::MULTIPLIER_LIMIT).
+///
+/// `bias` and `multipliers` of the record are not used, `shift` is 0.
+pub mod blocked {
+    /// Taps are padded to a multiple of this.
+    pub const TAP_ALIGN: usize = 4;
+    /// Words of a channel besides the weights.
+    pub const CONSTANT_WORDS: usize = 2;
+    /// No sum of a channel reaches this.
+    pub const SUM_LIMIT: i64 = 1 << 22;
+    /// No multiplier reaches this.
+    pub const MULTIPLIER_LIMIT: i32 = 0x7F00_0000;
+
+    /// Groups of 4 taps of a patch of `taps` taps.
+    pub const fn quads(taps: usize) -> usize {
+        taps.div_ceil(TAP_ALIGN)
+    }
+
+    /// Words of one channel with `quads` groups of 4 taps.
+    pub const fn channel_words(quads: usize) -> usize {
+        CONSTANT_WORDS + quads
     }
 }
 

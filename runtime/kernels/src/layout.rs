@@ -5,7 +5,7 @@
 use fixie_format::Opcode;
 use fixie_format::op;
 
-use crate::ops::{conv, conv_paired, depthwise_planar};
+use crate::ops::{conv, conv_blocked, conv_paired, depthwise, depthwise_planar};
 
 /// Bytes of scratch memory that a convolution by `opcode` needs for steps of at most `rows` rows;
 /// `None` if they overflow, or if `opcode` is no convolution.
@@ -16,7 +16,8 @@ pub fn scratch_len(params: &op::Conv, opcode: Opcode, rows: usize) -> Option<usi
     match opcode {
         Opcode::Conv => conv::scratch_len(params),
         Opcode::ConvPaired => conv_paired::scratch_len(params),
-        Opcode::Depthwise => Some(0),
+        Opcode::ConvBlocked => conv_blocked::scratch_len(params),
+        Opcode::Depthwise => depthwise::scratch_len(params),
         Opcode::DepthwisePlanar => depthwise_planar::scratch_len(params, rows),
         _ => None,
     }
@@ -33,10 +34,10 @@ mod pack {
 
     use fixie_format::Opcode;
     use fixie_format::op::paired::{TAP_ALIGN, TAP_ORDER};
-    use fixie_format::op::{self, planar};
+    use fixie_format::op::{self, blocked, planar};
 
     use crate::ops::patch::Shape;
-    use crate::ops::{conv_paired, depthwise_planar};
+    use crate::ops::{conv_blocked, conv_paired, depthwise_planar};
 
     /// The constants of a convolution, as the format's `Conv` orders them.
     #[derive(Clone, Copy, Debug)]
@@ -52,9 +53,9 @@ mod pack {
     /// The bytes at the record's `weights` for `opcode`; `None` if it cannot compute this
     /// convolution exactly, or if the constants do not have the record's extents.
     ///
-    /// `params` needs everything but tensors and offsets. `ConvPaired` and `DepthwisePlanar` carry bias
-    /// and multipliers with the weights: the image need not hold them once more, the record's
-    /// `bias` and `multipliers` can be 0. `Conv` and `Depthwise` take every convolution that is
+    /// `params` needs everything but tensors and offsets. `ConvPaired`, `ConvBlocked` and
+    /// `DepthwisePlanar` carry bias and multipliers with the weights: the image need not hold them
+    /// once more, the record's `bias` and `multipliers` can be 0. `Conv` and `Depthwise` take every convolution that is
     /// well-formed (and depthwise).
     pub fn pack(opcode: Opcode, params: &op::Conv, constants: Constants<'_>) -> Option<Vec<u8>> {
         let shape = Shape::new(params)?;
@@ -64,6 +65,7 @@ mod pack {
         match opcode {
             Opcode::Conv => Some(bytemuck::cast_slice(constants.weights).to_vec()),
             Opcode::ConvPaired => paired_stream(params, &shape, constants),
+            Opcode::ConvBlocked => blocked_stream(params, &shape, constants),
             Opcode::Depthwise => depthwise_order(params, &shape, constants.weights),
             Opcode::DepthwisePlanar => planar_stream(params, constants),
             _ => None,
@@ -84,9 +86,9 @@ mod pack {
             self.weights.iter().map(|&w| 128 * i64::from(w).abs()).sum()
         }
 
-        /// Whether its sum can be told from that of another channel below it.
-        fn fits_above(&self) -> bool {
-            i64::from(self.bias).abs() + self.swing() < 1 << 23
+        /// Whether its sum stays below `limit`, so that it can be told from another one beside it.
+        fn stays_below(&self, limit: i64) -> bool {
+            i64::from(self.bias).abs() + self.swing() < limit
         }
 
         /// The output minus its zero point, if it is the same whatever the input.
@@ -108,6 +110,39 @@ mod pack {
         }
     }
 
+    /// The output channels in order.
+    fn channels<'a>(shape: &Shape, constants: Constants<'a>) -> Vec<Channel<'a>> {
+        let rows = constants.weights.chunks_exact(shape.taps);
+        rows.zip(constants.bias)
+            .zip(constants.multipliers)
+            .map(|((weights, &bias), &multiplier)| Channel { weights, bias, multiplier })
+            .collect()
+    }
+
+    /// The stream of [`blocked`].
+    fn blocked_stream(
+        params: &op::Conv,
+        shape: &Shape,
+        constants: Constants<'_>,
+    ) -> Option<Vec<u8>> {
+        conv_blocked::takes(params).then_some(())?;
+        let nothing = vec![0; shape.taps];
+        let padding = vec![0; blocked::quads(shape.taps) * blocked::TAP_ALIGN - shape.taps];
+        let mut bytes = Vec::new();
+        for mut channel in channels(shape, constants) {
+            if !channel.stays_below(blocked::SUM_LIMIT) {
+                let none = Channel { weights: &nothing, ..channel };
+                channel = none.constant(channel.value(params)?);
+            }
+            (channel.multiplier.abs() < blocked::MULTIPLIER_LIMIT).then_some(())?;
+            bytes.extend(channel.bias.to_le_bytes());
+            bytes.extend(channel.multiplier.to_le_bytes());
+            bytes.extend(channel.weights.iter().map(|&w| w as u8));
+            bytes.extend(&padding);
+        }
+        Some(bytes)
+    }
+
     /// The stream of [`paired`](fixie_format::op::paired).
     fn paired_stream(
         params: &op::Conv,
@@ -117,17 +152,11 @@ mod pack {
         (params.shift == 0).then_some(())?;
         let nothing = vec![0; shape.taps];
         let none = Channel { weights: &nothing, bias: 0, multiplier: 0 };
-        let rows = constants.weights.chunks_exact(shape.taps);
-        let channels: Vec<Channel<'_>> = rows
-            .zip(constants.bias)
-            .zip(constants.multipliers)
-            .map(|((weights, &bias), &multiplier)| Channel { weights, bias, multiplier })
-            .collect();
         let mut words = Vec::new();
-        for group in channels.chunks_exact(shape.group_out) {
+        for group in channels(shape, constants).chunks_exact(shape.group_out) {
             for pair in group.chunks(2) {
                 let mut second = *pair.get(1).unwrap_or(&none);
-                if !second.fits_above() {
+                if !second.stays_below(1 << 23) {
                     second = none.constant(second.value(params)?);
                 }
                 push_pair(&mut words, [pair[0], second], shape.row_taps)?;

@@ -36,11 +36,14 @@ impl Kind {
     ];
 
     /// The kernels that compute it.
-    pub fn opcodes(self) -> [Opcode; 2] {
+    pub fn opcodes(self) -> &'static [Opcode] {
         match self {
-            Self::Pointwise | Self::Dense | Self::Spatial => [Opcode::ConvPaired, Opcode::Conv],
+            Self::Pointwise | Self::Spatial => {
+                &[Opcode::ConvPaired, Opcode::ConvBlocked, Opcode::Conv]
+            }
+            Self::Dense => &[Opcode::ConvPaired, Opcode::Conv],
             Self::DepthwiseSquare | Self::DepthwiseColumn | Self::DepthwiseAny => {
-                [Opcode::DepthwisePlanar, Opcode::Depthwise]
+                &[Opcode::DepthwisePlanar, Opcode::Depthwise]
             }
         }
     }

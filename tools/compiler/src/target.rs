@@ -68,6 +68,9 @@ impl Target {
             Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => {
                 &[Opcode::ConvPaired, Opcode::Conv]
             }
+            Self::CortexM0 | Self::CortexM0plus | Self::CortexM3 | Self::Rv32 => {
+                &[Opcode::ConvBlocked, Opcode::Conv]
+            }
             _ => &[Opcode::Conv],
         }
     }

@@ -3,9 +3,11 @@
 //! [`Isa`] lists the inner loops of the operators. [`Scalar`] defines in plain Rust what each of
 //! them computes; an instruction set replaces those that it does better, and must give the same
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
-//! ([`filters`], [`neighbours`], [`taps`], [`paired`], [`planar`]), so that an assembly loop behind them cannot
-//! leave its buffers.
+//! ([`filters`], [`neighbours`], [`taps`], [`paired`], [`planar`], [`blocked`], [`depthwise`]), so
+//! that an assembly loop behind them cannot leave its buffers.
 
+pub mod blocked;
+pub mod depthwise;
 #[cfg(fixie_dsp)]
 mod dsp;
 pub mod filters;
@@ -14,8 +16,12 @@ mod helium;
 pub mod neighbours;
 pub mod paired;
 pub mod planar;
+#[cfg(all(target_arch = "riscv32", target_feature = "m"))]
+mod rv32;
 mod scalar;
 pub mod taps;
+#[cfg(any(fixie_armv6m, fixie_armv7m))]
+mod thumb;
 pub mod view;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86;
@@ -24,7 +30,11 @@ mod x86;
 pub use dsp::Dsp;
 #[cfg(fixie_helium)]
 pub use helium::Helium;
+#[cfg(all(target_arch = "riscv32", target_feature = "m"))]
+pub use rv32::Rv32;
 pub use scalar::Scalar;
+#[cfg(any(fixie_armv6m, fixie_armv7m))]
+pub use thumb::Thumb;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
 
@@ -48,7 +58,19 @@ pub type Native = Dsp;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub type Native = X86;
 /// The instruction set of the core that is compiled for: the one place that chooses.
-#[cfg(not(any(fixie_dsp, all(feature = "std", target_arch = "x86_64"))))]
+#[cfg(any(fixie_armv6m, fixie_armv7m))]
+pub type Native = Thumb;
+/// The instruction set of the core that is compiled for: the one place that chooses.
+#[cfg(all(target_arch = "riscv32", target_feature = "m"))]
+pub type Native = Rv32;
+/// The instruction set of the core that is compiled for: the one place that chooses.
+#[cfg(not(any(
+    fixie_dsp,
+    fixie_armv6m,
+    fixie_armv7m,
+    all(target_arch = "riscv32", target_feature = "m"),
+    all(feature = "std", target_arch = "x86_64")
+)))]
 pub type Native = Scalar;
 
 /// Inner loops. A `None` means that the arguments contradict each other; nothing panics.
@@ -124,6 +146,34 @@ pub trait Isa {
     /// All channels of one pixel, from the bytes of its patch.
     fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
         scalar::paired_pixel(pairs, patch, out)
+    }
+
+    /// Expands a run of bytes of each pixel of a block, in an order which only
+    /// [`blocked_channels`](Self::blocked_channels) knows. They are the taps from `tap` on.
+    fn blocked_expand(
+        runs: [Src<'_>; blocked::BLOCK],
+        patch: &mut [u32],
+        tap: usize,
+    ) -> Option<()> {
+        scalar::blocked_expand(runs, patch, tap)
+    }
+
+    /// All channels of a block whose patches are expanded.
+    fn blocked_channels(
+        filters: &blocked::Filters<'_>,
+        patch: &[u32],
+        out: [Dst<'_>; blocked::BLOCK],
+    ) -> Option<()> {
+        scalar::blocked_channels(filters, patch, out)
+    }
+
+    /// All channels of some neighbouring pixels, each channel from the same one of the input.
+    fn depthwise_pixels(
+        channels: &depthwise::Channels<'_>,
+        taps: depthwise::Taps<'_, '_>,
+        out: Dst<'_>,
+    ) -> Option<()> {
+        scalar::depthwise_pixels(channels, taps, out)
     }
 
     /// Limits bytes to `min..=max`.

@@ -5,6 +5,8 @@
 
 use std::arch::is_x86_feature_detected;
 
+use crate::arch::blocked::{self, Filters};
+use crate::arch::depthwise::{self, Taps};
 use crate::arch::paired::{BLOCK, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
@@ -52,6 +54,15 @@ loops! {
         pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize
     ) -> Option<()>;
     fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()>;
+    fn blocked_expand(
+        runs: [Src<'_>; blocked::BLOCK], patch: &mut [u32], tap: usize
+    ) -> Option<()>;
+    fn blocked_channels(
+        filters: &Filters<'_>, patch: &[u32], out: [Dst<'_>; blocked::BLOCK]
+    ) -> Option<()>;
+    fn depthwise_pixels(
+        channels: &depthwise::Channels<'_>, taps: Taps<'_, '_>, out: Dst<'_>
+    ) -> Option<()>;
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) -> ();
     fn planar_expand(
         lines: &Lines<'_>, planes: &mut Planes<'_>, row_pair: usize, column: usize

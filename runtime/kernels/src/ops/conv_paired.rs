@@ -26,7 +26,7 @@ use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, Span, check_conv, for_each_span, patches};
-use crate::ops::patch::{Patches, Shape};
+use crate::ops::patch::{Patches, Shape, is_pointwise};
 use crate::rule::{Rule, check_data, check_scratch, check_that, tensor};
 
 /// [`Opcode::ConvPaired`](fixie_format::Opcode::ConvPaired), its inner loops by `I`.
@@ -100,17 +100,6 @@ impl Plan {
         let words = self.patch_words()?.checked_add(self.stage_words()?)?;
         words.checked_mul(size_of::<u32>())
     }
-}
-
-/// Whether every output pixel sees exactly one pixel inside the input.
-fn is_pointwise(window: &op::Window) -> bool {
-    let reaches = |output: u16, stride: u16, input: u16| {
-        u32::from(output.saturating_sub(1)).checked_mul(stride.into()) < Some(input.into())
-    };
-    (window.kernel_h, window.kernel_w) == (1, 1)
-        && (window.pad_top, window.pad_left) == (0, 0)
-        && reaches(window.out_h, window.stride_h, window.in_h)
-        && reaches(window.out_w, window.stride_w, window.in_w)
 }
 
 /// Bytes of scratch memory: the expanded patches of a block, and room to gather what cannot be

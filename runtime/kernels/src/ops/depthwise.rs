@@ -1,14 +1,14 @@
 //! `Depthwise`: every output channel sees one input channel; for every core.
 //!
 //! ```text
-//! for every output pixel, for every few output channels:
-//!     sums = bias
-//!     for every tap: sums += weights of the tap · channels of the pixel that it sees
-//!     requantise, store
+//! for every output pixel:
+//!     look up where its taps lie, or for a run of pixels that see no padding, where those of the
+//!     first one lie
+//!     for every few channels: sums over the taps, requantise, store
 //! ```
 //!
 //! An instruction set that computes many pixels in one loop gets strips of them instead: pixels of
-//! an output row that see no padding, or one that does.
+//! an output row that see no padding, or one that does: see [`strips`].
 
 use core::marker::PhantomData;
 use core::ops::Range;
@@ -16,21 +16,25 @@ use core::ops::Range;
 use fixie_format::Image;
 use fixie_format::op;
 
-use crate::arch::taps::{MAX_CHANNELS, MAX_TAPS, Scene, TapFilters, TapStrip};
-use crate::arch::view::{Dst, Src};
+use crate::arch::depthwise::{Channels, PADDING, Taps};
+use crate::arch::taps::MAX_TAPS;
+use crate::arch::view::Dst;
 use crate::arch::{Isa, Native};
-use crate::memory::{DstRows, Memory};
+use crate::memory::Memory;
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, check_conv, patches};
+use crate::ops::depthwise_strips::strips;
 use crate::ops::patch::{Patches, Shape};
-use crate::requantize::Requantizer;
-use crate::rule::{Rule, check_data, check_that};
-
-/// Channels whose sums are kept at a time: enough that finding a tap costs little per channel.
-const BLOCK: usize = 32;
+use crate::rule::{Rule, check_data, check_scratch, check_that};
 
 /// [`Opcode::Depthwise`](fixie_format::Opcode::Depthwise), its inner loops by `I`.
 pub struct Depthwise<I = Native>(PhantomData<I>);
+
+/// Bytes of scratch memory: a table of taps, and a pixel of padding.
+pub fn scratch_len(params: &op::Conv) -> Option<usize> {
+    let table = Shape::new(params)?.taps.checked_mul(size_of::<u32>())?;
+    table.checked_add(params.window.in_c.into())
+}
 
 impl<I: Isa> Operator for Depthwise<I> {
     type Params = op::Conv;
@@ -39,6 +43,7 @@ impl<I: Isa> Operator for Depthwise<I> {
         let shape = check_conv(params, rows, image)?;
         check_that(params.groups == params.window.in_c, "groups")?;
         let out_c = usize::from(params.window.out_c);
+        check_scratch(image, params.scratch, scratch_len(params), &[params.input, params.output])?;
         check_data::<i8>(image, params.weights, out_c.checked_mul(shape.taps))?;
         check_data::<i32>(image, params.bias, Some(out_c))?;
         check_data::<i32>(image, params.multipliers, Some(out_c))
@@ -49,38 +54,38 @@ impl<I: Isa> Operator for Depthwise<I> {
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let shape = Shape::new(params)?;
         let rings = Rings::new(params, memory.image())?;
-        let tensors = memory.tensors();
+        let (scratch, tensors) = memory.with_scratch(params.scratch)?;
+        let in_c = usize::from(params.window.in_c);
+        let (table, padding) =
+            scratch.split_at_mut_checked(shape.taps.checked_mul(size_of::<u32>())?)?;
+        let padding: &mut [i8] = bytemuck::must_cast_slice_mut(padding.get_mut(..in_c)?);
+        padding.fill(params.pad_value);
         let out_c = usize::from(params.window.out_c);
         let row_bytes = usize::from(params.window.out_w).checked_mul(out_c)?;
         let output = tensors.dst_rows(params.output, row_bytes)?;
-        let kernel = Kernel {
-            patches: Patches {
-                channels: params.window.in_c.into(),
-                ..patches(params, 0, &shape, &tensors, rings)?
-            },
+        let mut kernel = Kernel::<I> {
+            patches: Patches { channels: in_c, ..patches(params, 0, &shape, &tensors, rings)? },
             // As many output channels as a group has see the same input channel.
             multiplier: shape.group_out,
-            weights: tensors.data(params.weights, out_c.checked_mul(shape.taps)?)?,
-            bias: tensors.data(params.bias, out_c)?,
-            multipliers: tensors.data(params.multipliers, out_c)?,
-            requantizer: Requantizer {
-                shift: params.shift,
-                zero: params.out_zero,
-                min: params.act_min,
-                max: params.act_max,
-            },
+            channels: Channels::new(
+                tensors.data(params.weights, out_c.checked_mul(shape.taps)?)?,
+                tensors.data(params.bias, out_c)?,
+                tensors.data(params.multipliers, out_c)?,
+                (params.shift, params.out_zero),
+            )?,
+            table: bytemuck::try_cast_slice_mut(table).ok()?,
+            padding,
+            isa: PhantomData,
         };
         if I::READS_STRIPS && kernel.multiplier == 1 && shape.taps <= MAX_TAPS {
-            for first in (0..out_c).step_by(MAX_CHANNELS) {
-                let channels = first..out_c.min(first.saturating_add(MAX_CHANNELS));
-                kernel.rows::<I>(rows.clone(), channels, &output)?;
-            }
-            return Some(());
+            return strips::<I>(params, &kernel.patches, &kernel.channels, rows, &output);
         }
+        let bounds = (params.act_min, params.act_max);
         for y in rows {
             let row = output.row(y)?;
-            for x in 0..usize::from(params.window.out_w) {
-                kernel.pixel(y, x, row.slice(x.checked_mul(out_c)?, out_c)?)?;
+            kernel.row(y, row)?;
+            if bounds != (i8::MIN, i8::MAX) {
+                I::clamp(row, bounds);
             }
         }
         Some(())
@@ -88,184 +93,108 @@ impl<I: Isa> Operator for Depthwise<I> {
 }
 
 /// A depthwise convolution.
-struct Kernel<'a> {
+struct Kernel<'a, 's, I> {
     patches: Patches<'a>,
     /// Output channels per input channel.
     multiplier: usize,
-    /// `[kernel_h][kernel_w][out_c]`.
-    weights: &'a [i8],
-    bias: &'a [i32],
-    multipliers: &'a [i32],
-    requantizer: Requantizer,
+    channels: Channels<'a>,
+    /// Where the taps of a pixel lie.
+    table: &'s mut [u32],
+    /// The channels of a pixel of padding.
+    padding: &'s [i8],
+    isa: PhantomData<I>,
 }
 
-impl<'a> Kernel<'a> {
-    /// Some channels of output rows, in strips; every input channel is an output channel.
-    fn rows<I: Isa>(
-        &self,
-        rows: Range<usize>,
-        channels: Range<usize>,
-        output: &DstRows<'a>,
-    ) -> Option<()> {
-        let out_c = self.bias.len();
-        let window = &self.patches.window;
-        let taps = usize::from(window.kernel_h).checked_mul(window.kernel_w.into())?;
-        let constants = [self.bias, self.multipliers].map(|all| all.get(channels.clone()));
-        let [Some(bias), Some(multipliers)] = constants else { return None };
-        let filters = TapFilters::new(
-            self.weights.get(channels.start..)?,
-            (taps, out_c),
-            [bias, multipliers],
-            self.requantizer,
-        )?;
-        let padding = [self.patches.pad_value; MAX_CHANNELS];
-        let scene = Scene { source: self.patches.memory, padding: &padding };
-        let padding = scene.padding_position();
-        let step = usize::from(window.stride_w).checked_mul(out_c)?;
-        let mut positions = [0; MAX_TAPS];
-        let positions = positions.get_mut(..taps)?;
-        for y in rows {
-            let row = output.row(y)?;
-            let mut x = 0;
-            while x < usize::from(window.out_w) {
-                let sees_padding = self.positions((y, x), channels.start, padding, positions)?;
-                let pixels = if sees_padding {
-                    1
+impl<I: Isa> Kernel<'_, '_, I> {
+    /// Computes an output row.
+    fn row(&mut self, y: usize, out: Dst<'_>) -> Option<()> {
+        let out_c = self.channels.count();
+        let mut x = 0;
+        while x < self.patches.window.out_w.into() {
+            let inside = self.look_up(y, x)?;
+            let pixels = if inside { self.columns_inside(x)? } else { 1 };
+            let out = out.slice(x.checked_mul(out_c)?, pixels.checked_mul(out_c)?)?;
+            let step = self.patches.channels.checked_mul(self.patches.window.stride_w.into())?;
+            let taps = Taps::new(self.patches.memory, self.table, self.padding, (pixels, step))?;
+            if self.multiplier == 1 {
+                I::depthwise_pixels(&self.channels, taps, out)?;
+            } else {
+                shared_inputs(&self.channels, &taps, self.multiplier, out)?;
+            }
+            x = x.checked_add(pixels)?;
+        }
+        Some(())
+    }
+
+    /// Fills the table for the output pixel at `(y, x)`; whether it sees no padding.
+    fn look_up(&mut self, y: usize, x: usize) -> Option<bool> {
+        let patches = &self.patches;
+        let window = &patches.window;
+        let mut inside = true;
+        let mut row = patches.top(y);
+        for taps in self.table.chunks_exact_mut(usize::from(window.kernel_w).max(1)) {
+            let row_inside = (0..i32::from(window.in_h)).contains(&row);
+            let start = if row_inside {
+                patches.slot(row as usize).checked_mul(patches.row_bytes)?
+            } else {
+                0
+            };
+            let mut column = patches.left(x);
+            for tap in taps {
+                *tap = PADDING;
+                if row_inside && (0..i32::from(window.in_w)).contains(&column) {
+                    let column = (column as usize).checked_mul(patches.channels)?;
+                    *tap = u32::try_from(start.checked_add(column)?).ok()?;
                 } else {
-                    self.patches.pixels_inside(x, self.patches.left(x) as usize)?
-                };
-                let at = x.checked_mul(out_c)?.checked_add(channels.start)?;
-                let out = row.slice(at, row.len().checked_sub(at)?)?;
-                let seen = (scene, &*positions);
-                let strip = TapStrip::new(&filters, seen, (out, out_c), (pixels, step))?;
-                I::depthwise_strip(&filters, &strip)?;
-                x = x.checked_add(pixels)?;
-            }
-        }
-        Some(())
-    }
-
-    /// Where the taps of the output pixel at `(y, x)` see channel `first`: `padding` for padding.
-    /// Gives whether one does.
-    fn positions(
-        &self,
-        (y, x): (usize, usize),
-        first: usize,
-        padding: usize,
-        positions: &mut [usize],
-    ) -> Option<bool> {
-        let window = self.patches.window;
-        let channels = self.patches.channels;
-        let (down, right) = (i32::from(window.dilation_h), i32::from(window.dilation_w));
-        let step = (right as usize).wrapping_mul(channels);
-        let left = self.patches.left(x);
-        // A column left of the input is a large one without its sign.
-        let is_inside = |position: i32, extent: u16| (position as u32) < u32::from(extent);
-        let mut paddings = 0u32;
-        let mut row = self.patches.top(y);
-        for positions in positions.chunks_exact_mut(usize::from(window.kernel_w).max(1)) {
-            let in_w = if is_inside(row, window.in_h) { window.in_w } else { 0 };
-            let start = self.patches.slot(row as usize).wrapping_mul(self.patches.row_bytes);
-            let mut at = start.wrapping_add((left as usize).wrapping_mul(channels));
-            at = at.wrapping_add(first);
-            let mut column = left;
-            for position in positions {
-                // A strip checks that they are inside the memory.
-                let sees = is_inside(column, in_w);
-                *position = if sees { at } else { padding };
-                // Checked, since a vectorised loop would take longer for so few taps.
-                paddings = paddings.checked_add((!sees).into())?;
-                at = at.wrapping_add(step);
-                column = column.wrapping_add(right);
-            }
-            row = row.wrapping_add(down);
-        }
-        Some(paddings != 0)
-    }
-
-    /// All channels of the output pixel at `(y, x)`.
-    #[inline(always)]
-    fn pixel(&self, y: usize, x: usize, out: Dst<'_>) -> Option<()> {
-        let mut first = 0;
-        let mut sums = [0; BLOCK];
-        while first < out.len() {
-            let len = BLOCK.min(out.len().wrapping_sub(first));
-            let channels = first..first.wrapping_add(len);
-            let sums = sums.get_mut(..len)?;
-            sums.copy_from_slice(self.bias.get(channels.clone())?);
-            self.add_taps(y, x, first, sums)?;
-            let multipliers = self.multipliers.get(channels)?;
-            let out = out.slice(first, len)?;
-            for ((cell, &sum), &multiplier) in out.cells().iter().zip(&*sums).zip(multipliers) {
-                cell.set(self.requantizer.apply(sum, multiplier));
-            }
-            first = first.wrapping_add(len);
-        }
-        Some(())
-    }
-
-    /// Adds what all taps contribute to the channels from `first` on of the output pixel at
-    /// `(y, x)`.
-    fn add_taps(&self, y: usize, x: usize, first: usize, sums: &mut [i32]) -> Option<()> {
-        let window = &self.patches.window;
-        let mut weights = self.weights.get(first..)?;
-        let mut row = self.patches.top(y);
-        for _ in 0..window.kernel_h {
-            let inside = (0..i32::from(window.in_h)).contains(&row);
-            let pixels = if inside { Some(self.patches.row(row as usize)?) } else { None };
-            let mut column = self.patches.left(x);
-            for _ in 0..window.kernel_w {
-                let inside = (0..i32::from(window.in_w)).contains(&column);
-                let pixel = match pixels {
-                    Some(pixels) if inside => {
-                        let channels = self.patches.channels;
-                        Some(pixels.slice((column as usize).checked_mul(channels)?, channels)?)
-                    }
-                    _ => None,
-                };
-                self.add_tap(pixel, weights, first, sums)?;
-                weights = weights.get(self.bias.len()..).unwrap_or_default();
+                    inside = false;
+                }
                 column = column.wrapping_add(window.dilation_w.into());
             }
             row = row.wrapping_add(window.dilation_h.into());
         }
-        Some(())
+        Some(inside)
     }
 
-    /// Adds what one tap that sees `pixel`, or padding, contributes to the channels from `first`
-    /// on.
-    #[inline(always)]
-    fn add_tap(
-        &self,
-        pixel: Option<Src<'_>>,
-        weights: &[i8],
-        first: usize,
-        sums: &mut [i32],
-    ) -> Option<()> {
-        let len = sums.len();
-        let taps = sums.iter_mut().zip(weights);
-        let add = |sum: &mut i32, weight: i8, value: i8| {
-            *sum = i32::from(weight).wrapping_mul(value.into()).wrapping_add(*sum);
-        };
-        match pixel {
-            Some(pixel) if self.multiplier == 1 => {
-                for ((sum, &weight), value) in taps.zip(pixel.slice(first, len)?.iter()) {
-                    add(sum, weight, value);
-                }
-            }
-            Some(pixel) => {
-                for ((sum, &weight), n) in taps.zip(first..) {
-                    add(sum, weight, pixel.get(n.checked_div(self.multiplier)?)?);
-                }
-            }
-            None => {
-                for (sum, &weight) in taps {
-                    add(sum, weight, self.patches.pad_value);
-                }
-            }
-        }
-        Some(())
+    /// How many output columns from `x` on, which sees none, see no padding at their sides.
+    fn columns_inside(&self, x: usize) -> Option<usize> {
+        let window = &self.patches.window;
+        let reach = usize::from(window.kernel_w.checked_sub(1)?)
+            .checked_mul(window.dilation_w.into())?
+            .checked_add(self.patches.left(x) as usize)?;
+        let behind = usize::from(window.in_w).checked_sub(1)?.checked_sub(reach)?;
+        let more = behind.checked_div(window.stride_w.into())?;
+        Some(usize::from(window.out_w).checked_sub(x)?.min(more.checked_add(1)?))
     }
+}
+
+/// As [`Isa::depthwise_pixels`] where `multiplier` channels see the same input channel.
+fn shared_inputs(
+    channels: &Channels<'_>,
+    taps: &Taps<'_, '_>,
+    multiplier: usize,
+    out: Dst<'_>,
+) -> Option<()> {
+    let constants = channels.bias().iter().zip(channels.multipliers()).enumerate();
+    for pixel in 0..taps.pixels() {
+        for (n, (&bias, &scale)) in constants.clone() {
+            let input = n.checked_div(multiplier)?;
+            let weights = channels.weights().iter().skip(n).step_by(channels.count());
+            let mut sum = bias;
+            for (&weight, &tap) in weights.zip(taps.table()) {
+                let value = match tap {
+                    PADDING => *taps.padding().get(input)?,
+                    _ => {
+                        let start = pixel.checked_mul(taps.step())?.checked_add(tap as usize)?;
+                        taps.memory().get(start.checked_add(input)?)?
+                    }
+                };
+                sum = i32::from(weight).wrapping_mul(value.into()).wrapping_add(sum);
+            }
+            let at = pixel.checked_mul(channels.count())?.checked_add(n)?;
+            out.set(at, channels.requantizer().apply(sum, scale))?;
+        }
+    }
+    Some(())
 }
 
 #[cfg(test)]

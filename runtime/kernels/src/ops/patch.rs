@@ -39,6 +39,17 @@ impl Shape {
     }
 }
 
+/// Whether every output pixel sees exactly one pixel inside the input.
+pub fn is_pointwise(window: &op::Window) -> bool {
+    let reaches = |output: u16, stride: u16, input: u16| {
+        u32::from(output.saturating_sub(1)).checked_mul(stride.into()) < Some(input.into())
+    };
+    (window.kernel_h, window.kernel_w) == (1, 1)
+        && (window.pad_top, window.pad_left) == (0, 0)
+        && reaches(window.out_h, window.stride_h, window.in_h)
+        && reaches(window.out_w, window.stride_w, window.in_w)
+}
+
 /// Where patches come from: the channels of one group of the input, surrounded by padding.
 #[derive(Clone, Copy)]
 pub struct Patches<'a> {
@@ -207,6 +218,11 @@ impl<'a> Patches<'a> {
     /// long as a kernel row, or longer.
     pub fn locate(&self, pixel: usize, stage: &mut [i8]) -> Option<Location> {
         let (y, x) = self.position(pixel)?;
+        self.locate_at(y, x, stage)
+    }
+
+    /// As [`locate`](Self::locate), for the output pixel at `(y, x)`.
+    pub fn locate_at(&self, y: usize, x: usize, stage: &mut [i8]) -> Option<Location> {
         let inside = if self.is_contiguous() { Some(self.columns_inside(x)?) } else { None };
         if let Some(inside) = &inside
             && !inside.whole
@@ -215,6 +231,31 @@ impl<'a> Patches<'a> {
             self.pad_beside(inside, stage.get_mut(..row_taps)?)?;
         }
         Some(Location { y, x, top: self.top(y), inside })
+    }
+
+    /// Where in their input rows the patches start of `count` output pixels from `(y, x)` on, one
+    /// beside the other, if they lie in the input as they are: the first one, and the distance of
+    /// the next.
+    pub fn columns(&self, y: usize, x: usize, count: usize) -> Option<(usize, usize)> {
+        let window = &self.window;
+        let (top, left) = (self.top(y), self.left(x));
+        let reach = |kernel: u16, dilation: u16| {
+            i32::from(kernel).wrapping_sub(1).wrapping_mul(dilation.into())
+        };
+        let bottom = top.wrapping_add(reach(window.kernel_h, window.dilation_h));
+        let end = x.checked_add(count)?;
+        let right =
+            self.left(end.checked_sub(1)?).wrapping_add(reach(window.kernel_w, window.dilation_w));
+        let inside = self.is_contiguous()
+            && end <= usize::from(window.out_w)
+            && top >= 0
+            && left >= 0
+            && bottom < i32::from(window.in_h)
+            && right < i32::from(window.in_w);
+        inside.then_some(())?;
+        let in_c = usize::from(window.in_c);
+        let start = (left as usize).checked_mul(in_c)?.checked_add(self.channel)?;
+        Some((start, in_c.checked_mul(window.stride_w.into())?))
     }
 
     /// Whether what a kernel row sees inside the input is one run of bytes.

@@ -3,12 +3,15 @@
 
 mod strips;
 
+use core::cell::Cell;
 use core::{iter, mem};
 
 use fixie_format::op::paired::TAP_ORDER;
 use fixie_format::op::planar::{self, CHANNELS};
 
 use crate::arch::Isa;
+use crate::arch::blocked::{self, Filters};
+use crate::arch::depthwise::{self, PADDING, Taps};
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
@@ -246,6 +249,103 @@ impl<'a> Pair<'a> {
         }
         Some(())
     }
+}
+
+/// See [`Isa::blocked_expand`]. As lanes, `[tap][pixel]`.
+#[inline(always)]
+pub fn blocked_expand(
+    [a, b, c, d]: [Src<'_>; blocked::BLOCK],
+    patch: &mut [u32],
+    tap: usize,
+) -> Option<()> {
+    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(patch);
+    let taps = lanes.as_chunks_mut::<{ blocked::BLOCK }>().0.get_mut(tap..)?.get_mut(..a.len())?;
+    let pixels = a.iter().zip(b.iter()).zip(c.iter()).zip(d.iter());
+    for (lanes, (((a, b), c), d)) in taps.iter_mut().zip(pixels) {
+        *lanes = [a, b, c, d].map(i16::from);
+    }
+    Some(())
+}
+
+/// See [`Isa::blocked_channels`].
+#[inline(always)]
+pub fn blocked_channels(
+    filters: &Filters<'_>,
+    patch: &[u32],
+    out: [Dst<'_>; blocked::BLOCK],
+) -> Option<()> {
+    let requantizer = Requantizer { shift: 0, zero: filters.zero(), min: i8::MIN, max: i8::MAX };
+    let lanes: &[i16] = bytemuck::must_cast_slice(patch);
+    let (taps, _) = lanes.as_chunks::<{ blocked::BLOCK }>();
+    for (index, channel) in pieces(filters.stream(), filters.channel_words()).enumerate() {
+        let [bias, multiplier, weights @ ..] = channel else {
+            return None;
+        };
+        let weights: &[i8] = bytemuck::must_cast_slice(weights);
+        let mut sums = [*bias as i32; blocked::BLOCK];
+        for (&weight, lanes) in weights.iter().zip(taps) {
+            for (sum, &x) in sums.iter_mut().zip(lanes) {
+                *sum = i32::from(weight).wrapping_mul(x.into()).wrapping_add(*sum);
+            }
+        }
+        for (out, sum) in out.iter().zip(sums) {
+            out.set(index, requantizer.apply(sum, *multiplier as i32))?;
+        }
+    }
+    Some(())
+}
+
+/// See [`Isa::depthwise_pixels`].
+#[inline(always)]
+pub fn depthwise_pixels(
+    channels: &depthwise::Channels<'_>,
+    taps: Taps<'_, '_>,
+    out: Dst<'_>,
+) -> Option<()> {
+    let count = channels.count();
+    for pixel in 0..taps.pixels() {
+        let out = out.slice(pixel.checked_mul(count)?, count)?;
+        let at = pixel.checked_mul(taps.step())?;
+        let (eights, rest) = out.cells().as_chunks::<8>();
+        let mut first = 0;
+        for cells in eights {
+            depthwise_outputs(channels, &taps, (at, first), cells)?;
+            first = first.wrapping_add(8);
+        }
+        for cell in rest.as_chunks::<1>().0 {
+            depthwise_outputs(channels, &taps, (at, first), cell)?;
+            first = first.wrapping_add(1);
+        }
+    }
+    Some(())
+}
+
+/// The channels from `first` on of the pixel whose taps lie `at` bytes behind those of the first.
+#[inline(always)]
+fn depthwise_outputs<const N: usize>(
+    channels: &depthwise::Channels<'_>,
+    taps: &Taps<'_, '_>,
+    (at, first): (usize, usize),
+    cells: &[Cell<i8>; N],
+) -> Option<()> {
+    let mut sums: [i32; N] = *channels.bias().get(first..)?.first_chunk()?;
+    let memory = taps.memory();
+    let mut weights = channels.weights().get(first..)?;
+    for &tap in taps.table() {
+        let x: [i8; N] = match tap {
+            PADDING => *taps.padding().get(first..)?.first_chunk()?,
+            _ => memory.chunk((tap as usize).wrapping_add(at).wrapping_add(first))?,
+        };
+        for ((sum, x), &weight) in sums.iter_mut().zip(x).zip(weights.first_chunk::<N>()?) {
+            *sum = i32::from(x).wrapping_mul(weight.into()).wrapping_add(*sum);
+        }
+        weights = weights.get(channels.count()..).unwrap_or_default();
+    }
+    let multipliers: &[i32; N] = channels.multipliers().get(first..)?.first_chunk()?;
+    for ((cell, sum), &multiplier) in cells.iter().zip(sums).zip(multipliers) {
+        cell.set(channels.requantizer().apply(sum, multiplier));
+    }
+    Some(())
 }
 
 /// See [`Isa::clamp`].

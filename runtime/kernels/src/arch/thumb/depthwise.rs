@@ -1,0 +1,122 @@
+//! The loop of `Depthwise`: some channels of a pixel, whose taps are looked up in a table.
+
+use crate::arch::depthwise::{Channels, PADDING, Taps};
+use crate::arch::scalar;
+use crate::arch::view::Dst;
+
+/// Channels that are computed at a time.
+#[cfg(fixie_armv6m)]
+const BLOCK: usize = 4;
+/// Channels that are computed at a time.
+#[cfg(fixie_armv7m)]
+const BLOCK: usize = 8;
+
+/// Taps of a pass of the loop.
+const UNROLL: usize = 3;
+
+/// Arguments of `fixie_depthwise_channels`.
+#[repr(C)]
+struct Args {
+    /// What the table counts from: a channel of the input, [`BLOCK`] of them for each block.
+    base: *const i8,
+    /// As many weights per block, for each tap `channels` bytes behind those of the one before.
+    weights: *const i8,
+    bias: *const i32,
+    multipliers: *const i32,
+    out: *mut i8,
+    /// At least 1.
+    blocks: usize,
+    table: *const u32,
+    /// At least one tap behind `table`.
+    table_end: *const u32,
+    channels: usize,
+    zero: i32,
+    #[cfg(fixie_armv7m)]
+    shift: u32,
+    /// Taps of the first pass that are not there: with them they are whole passes.
+    skipped: usize,
+}
+
+unsafe extern "C" {
+    fn fixie_depthwise_channels(args: &Args);
+}
+
+/// See [`Isa::depthwise_pixels`](crate::arch::Isa::depthwise_pixels).
+pub fn pixels(channels: &Channels<'_>, mut taps: Taps<'_, '_>, out: Dst<'_>) -> Option<()> {
+    let count = channels.count();
+    let fits = taps.table().len() == channels.taps()
+        && taps.padding().len() == count
+        && taps.pixels().checked_mul(count)? <= out.len();
+    fits.then_some(())?;
+    if count < BLOCK || !is_narrow(channels) {
+        return scalar::depthwise_pixels(channels, taps, out);
+    }
+    let source = taps.memory().as_ptr();
+    let padding = taps.padding().as_ptr().addr().wrapping_sub(source.addr()) as u32;
+    for tap in taps.table_mut() {
+        if *tap == PADDING {
+            *tap = padding;
+        }
+    }
+    let table = taps.table().as_ptr_range();
+    let whole_passes = taps.table().len().checked_next_multiple_of(UNROLL)?;
+    let skipped = whole_passes.checked_sub(taps.table().len())?;
+    let requantizer = channels.requantizer();
+    for pixel in 0..taps.pixels() {
+        let at = pixel.wrapping_mul(taps.step());
+        let out = out.slice(pixel.wrapping_mul(count), count)?;
+        // Those that are no whole block are computed with some before them once more.
+        let tail = count.checked_sub(BLOCK)?;
+        let whole = (0, count / BLOCK);
+        let rest = (tail, usize::from(!count.is_multiple_of(BLOCK)));
+        for (first, blocks) in [whole, rest] {
+            if blocks == 0 {
+                continue;
+            }
+            let args = Args {
+                base: source.wrapping_add(at).wrapping_add(first),
+                weights: channels.weights().get(first..)?.as_ptr(),
+                bias: channels.bias().get(first..)?.as_ptr(),
+                multipliers: channels.multipliers().get(first..)?.as_ptr(),
+                out: out.slice(first, count.checked_sub(first)?)?.as_mut_ptr(),
+                blocks,
+                table: table.start,
+                table_end: table.end,
+                channels: count,
+                zero: requantizer.zero.into(),
+                #[cfg(fixie_armv7m)]
+                shift: requantizer.shift.into(),
+                skipped,
+            };
+            // SAFETY: `blocks` blocks of channels from `first` on are no more than `count`. For each
+            // it reads their weights of all taps, which are `[taps][count]`; their bias and
+            // multipliers, which are `[count]`; and for each entry of the table, which is not
+            // empty, as many bytes from there on: `Taps::new` found all channels of each pixel to
+            // lie inside the memory, and what sees padding was led to `count` bytes of it, which
+            // only happens where there is but one pixel. It writes the channels to `out`, which is
+            // that long; those are cells, and nothing that it reads overlaps them but the input.
+            unsafe { fixie_depthwise_channels(&args) };
+        }
+    }
+    Some(())
+}
+
+/// Whether the loop can requantise the sums of all channels: always.
+#[cfg(fixie_armv7m)]
+fn is_narrow(_channels: &Channels<'_>) -> bool {
+    true
+}
+
+/// Whether the loop can requantise the sums of all channels: they must be shorter than 23 bits and
+/// the multipliers far enough from 32.
+#[cfg(fixie_armv6m)]
+fn is_narrow(channels: &Channels<'_>) -> bool {
+    use fixie_format::op::blocked::{MULTIPLIER_LIMIT, SUM_LIMIT};
+    /// The largest product of two numbers of 8 bits.
+    const PRODUCT: u64 = 1 << 14;
+    let products = (channels.taps() as u64).saturating_mul(PRODUCT);
+    let (bias, multiplier) = channels.largest();
+    channels.requantizer().shift == 0
+        && products.saturating_add(bias.into()) < SUM_LIMIT as u64
+        && multiplier < MULTIPLIER_LIMIT as u32
+}

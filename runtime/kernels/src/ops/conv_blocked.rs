@@ -1,0 +1,311 @@
+//! `ConvBlocked`: convolution for cores that multiply one number at a time.
+//!
+//! ```text
+//! for every group, for every four output pixels:
+//!     expand their patches, interleaved, in scratch memory
+//!     for every output channel: 4 dot products, requantise, store
+//! ```
+//!
+//! Such cores spend as much on loads as on multiplications: four pixels share every weight, and an
+//! interleaved patch gives the taps of all four at once. A last block of fewer than four pixels
+//! computes its last pixel several times, to the same place.
+
+use core::array;
+use core::marker::PhantomData;
+use core::ops::Range;
+
+use fixie_format::op::blocked;
+use fixie_format::{Image, op};
+
+use crate::arch::blocked::{BLOCK, Filters, PATCH_WORDS};
+use crate::arch::{Isa, Native};
+use crate::memory::{Memory, Tensors};
+use crate::ops::Operator;
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, patches};
+use crate::ops::patch::{Patches, Shape, is_pointwise};
+use crate::rule::{Rule, check_data, check_scratch, check_that};
+
+/// [`Opcode::ConvBlocked`](fixie_format::Opcode::ConvBlocked), its inner loops by `I`.
+pub struct ConvBlocked<I = Native>(PhantomData<I>);
+
+/// How scratch memory is divided.
+#[derive(Clone, Copy)]
+struct Plan {
+    /// Groups of four taps of a patch.
+    quads: usize,
+    /// Words of the expanded patches of a block.
+    patch_words: usize,
+    /// Bytes of a kernel row that may touch the padding; 0 if none does.
+    stage_run: usize,
+    /// Words of the weights of one group.
+    group_words: usize,
+}
+
+impl Plan {
+    fn new(params: &op::Conv, shape: &Shape) -> Option<Self> {
+        let quads = blocked::quads(shape.taps);
+        Some(Self {
+            quads,
+            patch_words: quads.checked_mul(blocked::TAP_ALIGN * PATCH_WORDS)?,
+            stage_run: if is_pointwise(&params.window) { 0 } else { shape.row_taps },
+            group_words: shape.group_out.checked_mul(blocked::channel_words(quads))?,
+        })
+    }
+
+    /// Words of the kernel rows of a block that are gathered at a time, and of one of padding.
+    fn stage_words(&self) -> Option<usize> {
+        Some(self.stage_run.checked_mul(BLOCK + 1)?.div_ceil(size_of::<u32>()))
+    }
+
+    fn scratch_len(&self) -> Option<usize> {
+        self.patch_words.checked_add(self.stage_words()?)?.checked_mul(size_of::<u32>())
+    }
+}
+
+/// Bytes of scratch memory: the expanded patches of a block, and room to gather kernel rows.
+pub fn scratch_len(params: &op::Conv) -> Option<usize> {
+    Plan::new(params, &Shape::new(params)?)?.scratch_len()
+}
+
+/// Whether the operator takes this convolution: it has a block of pixels.
+pub fn takes(params: &op::Conv) -> bool {
+    let pixels = u32::from(params.window.out_h).wrapping_mul(params.window.out_w.into());
+    params.shift == 0 && pixels >= BLOCK as u32
+}
+
+impl<I: Isa> Operator for ConvBlocked<I> {
+    type Params = op::Conv;
+
+    fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
+        let shape = check_conv(params, rows, image)?;
+        check_that(params.shift == 0, "shift")?;
+        let tensors = [params.input, params.output];
+        check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
+        let plan = Plan::new(params, &shape);
+        let words = plan.and_then(|plan| plan.group_words.checked_mul(params.groups.into()));
+        check_data::<u32>(image, params.weights, words)
+    }
+
+    // Not inlined, so that the stack holds the frame of one operator only.
+    #[inline(never)]
+    fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+        let shape = Shape::new(params)?;
+        let plan = Plan::new(params, &shape)?;
+        let rings = Rings::new(params, memory.image())?;
+        let (scratch, tensors) = memory.with_scratch(params.scratch)?;
+        let scratch: &mut [u32] =
+            bytemuck::try_cast_slice_mut(scratch.get_mut(..plan.scratch_len()?)?).ok()?;
+        let (patch, stage) = scratch.split_at_mut_checked(plan.patch_words)?;
+        // The taps that fill up the last four of a patch.
+        patch.fill(0);
+        let stage: &mut [i8] = bytemuck::must_cast_slice_mut(stage);
+        let (stage, pad) = stage.split_at_mut_checked(plan.stage_run.checked_mul(BLOCK)?)?;
+        pad.fill(params.pad_value);
+        for group in 0..usize::from(params.groups) {
+            let mut kernel = Kernel::<I> {
+                params,
+                shape,
+                patches: patches(params, group, &shape, &tensors, rings)?,
+                filters: filters(params, group, (&shape, &plan), &tensors)?,
+                first_channel: group.checked_mul(shape.group_out)?,
+                patch: &mut *patch,
+                stage: &mut *stage,
+                pad: &*pad,
+                isa: PhantomData,
+            };
+            for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+        }
+        let bounds = (params.act_min, params.act_max);
+        if bounds != (i8::MIN, i8::MAX) {
+            for_each_span(params, &rows, rings, &tensors, |span| {
+                I::clamp(span.out, bounds);
+                Some(())
+            })?;
+        }
+        Some(())
+    }
+}
+
+/// The weights of one group.
+fn filters<'a>(
+    params: &op::Conv,
+    group: usize,
+    (shape, plan): (&Shape, &Plan),
+    tensors: &Tensors<'a>,
+) -> Option<Filters<'a>> {
+    let words = plan.group_words;
+    let start = group.checked_mul(words)?;
+    let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
+    let stream = all.get(start..start.checked_add(words)?)?;
+    Filters::new(stream, plan.quads, shape.group_out, params.out_zero)
+}
+
+/// One group of a convolution.
+struct Kernel<'p, 'a, 's, I> {
+    params: &'p op::Conv,
+    shape: Shape,
+    patches: Patches<'a>,
+    filters: Filters<'a>,
+    /// The group's first output channel.
+    first_channel: usize,
+    /// Expanded patches of a block.
+    patch: &'s mut [u32],
+    /// Where kernel rows of a block are gathered: `[BLOCK][row_taps]`.
+    stage: &'s mut [i8],
+    /// A kernel row of padding.
+    pad: &'s [i8],
+    isa: PhantomData<I>,
+}
+
+impl<I: Isa> Kernel<'_, '_, '_, I> {
+    /// Computes the group's channels of a span of pixels.
+    fn span(&mut self, span: &Span<'_>) -> Option<()> {
+        let out_c = usize::from(self.params.window.out_c);
+        let last = span.len.checked_sub(1)?;
+        // Dividing is a long loop on the smallest cores: only once.
+        let mut next = self.patches.position(span.first)?;
+        for first in (0..span.len).step_by(BLOCK) {
+            let mut at = [next; BLOCK];
+            let mut out = [span.out; BLOCK];
+            for (n, (at, out)) in at.iter_mut().zip(&mut out).enumerate() {
+                let pixel = first.wrapping_add(n).min(last);
+                let start = pixel.checked_mul(out_c)?.checked_add(self.first_channel)?;
+                *out = span.out.slice(start, self.shape.group_out)?;
+                *at = next;
+                if pixel < last {
+                    next = self.behind(next);
+                }
+            }
+            self.gather(at)?;
+            I::blocked_channels(&self.filters, self.patch, out)?;
+        }
+        Some(())
+    }
+
+    /// The pixel behind one.
+    fn behind(&self, (y, x): (usize, usize)) -> (usize, usize) {
+        let beside = x.wrapping_add(1);
+        let ends = beside == usize::from(self.params.window.out_w);
+        if ends { (y.wrapping_add(1), 0) } else { (y, beside) }
+    }
+
+    /// Expands the patches of a block, row by row of the kernel.
+    fn gather(&mut self, at: [(usize, usize); BLOCK]) -> Option<()> {
+        let [(y, x), .., (last_y, last_x)] = at;
+        let beside = (last_y, last_x) == (y, x.wrapping_add(BLOCK - 1));
+        match self.patches.columns(y, x, BLOCK) {
+            Some(columns) if beside => self.expand_inside(y, columns),
+            _ => self.expand_anywhere(at),
+        }
+    }
+
+    /// Expands patches that lie side by side in the input, in rows from that of output row `y` on.
+    fn expand_inside(&mut self, y: usize, (start, distance): (usize, usize)) -> Option<()> {
+        let len = self.shape.row_taps;
+        let mut row = self.patches.top(y) as usize;
+        let mut tap = 0;
+        for _ in 0..self.params.window.kernel_h {
+            let run = |n: usize| {
+                let start = start.wrapping_add(n.wrapping_mul(distance));
+                self.patches.bytes(row, start, len)
+            };
+            I::blocked_expand([run(0)?, run(1)?, run(2)?, run(3)?], self.patch, tap)?;
+            row = row.wrapping_add(self.params.window.dilation_h.into());
+            tap = tap.wrapping_add(len);
+        }
+        Some(())
+    }
+
+    /// Expands patches that may touch the padding.
+    fn expand_anywhere(&mut self, at: [(usize, usize); BLOCK]) -> Option<()> {
+        let len = self.shape.row_taps;
+        let mut stages = self.stage.chunks_exact_mut(len.max(1));
+        // There is none where every patch is a pixel.
+        let mut stages: [&mut [i8]; BLOCK] = array::from_fn(|_| stages.next().unwrap_or_default());
+        let [s0, s1, s2, s3] = &mut stages;
+        let [p0, p1, p2, p3] = at;
+        let l0 = self.patches.locate_at(p0.0, p0.1, s0)?;
+        let l1 = self.patches.locate_at(p1.0, p1.1, s1)?;
+        let l2 = self.patches.locate_at(p2.0, p2.1, s2)?;
+        let l3 = self.patches.locate_at(p3.0, p3.1, s3)?;
+        for i in 0..usize::from(self.params.window.kernel_h) {
+            let runs = [
+                self.patches.run(&l0, i, len, s0, self.pad)?.slice(0, len)?,
+                self.patches.run(&l1, i, len, s1, self.pad)?.slice(0, len)?,
+                self.patches.run(&l2, i, len, s2, self.pad)?.slice(0, len)?,
+                self.patches.run(&l3, i, len, s3, self.pad)?.slice(0, len)?,
+            ];
+            I::blocked_expand(runs, self.patch, i.checked_mul(len)?)?;
+        }
+        Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fixie_format::Opcode;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ops::conv_testing::{Layer, Traits, grouped_windows, pointwise, traits};
+
+    /// The layer's output and the one by definition; `None` where it is left to another kernel.
+    fn outputs(layer: &Layer) -> Option<[std::vec::Vec<i8>; 2]> {
+        let found = layer.run::<ConvBlocked>(Opcode::ConvBlocked);
+        assert_eq!(found.is_some(), takes(&layer.params));
+        Some([found?, layer.expected()])
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_definition((window, groups) in grouped_windows(), traits in traits()) {
+            let layer = Layer::new(window, Traits { groups, shift: 0, ..traits });
+            if let Some([found, expected]) = outputs(&layer) {
+                prop_assert_eq!(found, expected);
+            }
+        }
+
+        #[test]
+        fn matrix_products_of_any_size(
+            pixels in 4u16..15, in_c in 1u16..40, out_c in 1u16..20, traits in traits(),
+        ) {
+            let layer = Layer::new(pointwise(pixels, in_c, out_c), Traits { shift: 0, ..traits });
+            let [found, expected] = outputs(&layer).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn rings_hold_the_last_rows(
+            (window, groups) in grouped_windows(), traits in traits(), ring_rows in 1u16..6,
+        ) {
+            let layer = Layer::new(window, Traits { groups, shift: 0, ..traits });
+            if takes(&layer.params) {
+                let [found, expected] =
+                    layer.run_on_rings::<ConvBlocked>(Opcode::ConvBlocked, ring_rows).unwrap();
+                prop_assert_eq!(found, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn changed_parameters_are_refused_or_run() {
+        for seed in 0..4 {
+            let layer = Layer::small(2, seed);
+            let (bench, params) = layer.packed(Opcode::ConvBlocked).unwrap();
+            bench.survives_mutations::<ConvBlocked>(params, params.window.out_h);
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let (mut bench, params) = Layer::small(2, 1).packed(Opcode::ConvBlocked).unwrap();
+        let needed = scratch_len(&params).unwrap() as u32;
+        let short = op::Conv { scratch: bench.scratch(needed as usize - 1), ..params };
+        let check = |params| bench.check::<ConvBlocked>(&params, 4);
+        assert_eq!(check(params), Ok(()));
+        assert_eq!(check(short), Err(Rule::Scratch { needed, given: needed - 1 }));
+        let behind = op::Conv { weights: params.weights + 1024, ..params };
+        assert_eq!(check(behind), Err(Rule::Data(behind.weights)));
+        assert_eq!(check(op::Conv { shift: 1, ..params }), Err(Rule::Parameter("shift")));
+    }
+}
