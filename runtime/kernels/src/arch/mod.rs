@@ -170,7 +170,7 @@ pub trait Isa {
     /// All channels of some neighbouring pixels, each channel from the same one of the input.
     fn depthwise_pixels(
         channels: &depthwise::Channels<'_>,
-        taps: depthwise::Taps<'_, '_>,
+        taps: &mut depthwise::Taps<'_, '_>,
         out: Dst<'_>,
     ) -> Option<()> {
         scalar::depthwise_pixels(channels, taps, out)

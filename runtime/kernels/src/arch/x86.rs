@@ -61,7 +61,7 @@ loops! {
         filters: &Filters<'_>, patch: &[u32], out: [Dst<'_>; blocked::BLOCK]
     ) -> Option<()>;
     fn depthwise_pixels(
-        channels: &depthwise::Channels<'_>, taps: Taps<'_, '_>, out: Dst<'_>
+        channels: &depthwise::Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>
     ) -> Option<()>;
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) -> ();
     fn planar_expand(

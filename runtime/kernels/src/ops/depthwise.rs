@@ -115,9 +115,10 @@ impl<I: Isa> Kernel<'_, '_, I> {
             let pixels = if inside { self.columns_inside(x)? } else { 1 };
             let out = out.slice(x.checked_mul(out_c)?, pixels.checked_mul(out_c)?)?;
             let step = self.patches.channels.checked_mul(self.patches.window.stride_w.into())?;
-            let taps = Taps::new(self.patches.memory, self.table, self.padding, (pixels, step))?;
+            let mut taps =
+                Taps::new(self.patches.memory, self.table, self.padding, (pixels, step))?;
             if self.multiplier == 1 {
-                I::depthwise_pixels(&self.channels, taps, out)?;
+                I::depthwise_pixels(&self.channels, &mut taps, out)?;
             } else {
                 shared_inputs(&self.channels, &taps, self.multiplier, out)?;
             }
@@ -181,12 +182,11 @@ fn shared_inputs(
             let weights = channels.weights().iter().skip(n).step_by(channels.count());
             let mut sum = bias;
             for (&weight, &tap) in weights.zip(taps.table()) {
-                let value = match tap {
-                    PADDING => *taps.padding().get(input)?,
-                    _ => {
-                        let start = pixel.checked_mul(taps.step())?.checked_add(tap as usize)?;
-                        taps.memory().get(start.checked_add(input)?)?
-                    }
+                let value = if tap == PADDING {
+                    *taps.padding().get(input)?
+                } else {
+                    let start = pixel.checked_mul(taps.step())?.checked_add(tap as usize)?;
+                    taps.memory().get(start.checked_add(input)?)?
                 };
                 sum = i32::from(weight).wrapping_mul(value.into()).wrapping_add(sum);
             }

@@ -100,7 +100,7 @@ impl Isa for Rv32 {
 
     fn depthwise_pixels(
         channels: &Channels<'_>,
-        mut taps: Taps<'_, '_>,
+        taps: &mut Taps<'_, '_>,
         out: Dst<'_>,
     ) -> Option<()> {
         let count = channels.count();

@@ -299,7 +299,7 @@ pub fn blocked_channels(
 #[inline(always)]
 pub fn depthwise_pixels(
     channels: &depthwise::Channels<'_>,
-    taps: Taps<'_, '_>,
+    taps: &mut Taps<'_, '_>,
     out: Dst<'_>,
 ) -> Option<()> {
     let count = channels.count();
@@ -309,11 +309,11 @@ pub fn depthwise_pixels(
         let (eights, rest) = out.cells().as_chunks::<8>();
         let mut first = 0;
         for cells in eights {
-            depthwise_outputs(channels, &taps, (at, first), cells)?;
+            depthwise_outputs(channels, taps, (at, first), cells)?;
             first = first.wrapping_add(8);
         }
         for cell in rest.as_chunks::<1>().0 {
-            depthwise_outputs(channels, &taps, (at, first), cell)?;
+            depthwise_outputs(channels, taps, (at, first), cell)?;
             first = first.wrapping_add(1);
         }
     }

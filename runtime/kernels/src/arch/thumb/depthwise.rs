@@ -42,7 +42,7 @@ unsafe extern "C" {
 }
 
 /// See [`Isa::depthwise_pixels`](crate::arch::Isa::depthwise_pixels).
-pub fn pixels(channels: &Channels<'_>, mut taps: Taps<'_, '_>, out: Dst<'_>) -> Option<()> {
+pub fn pixels(channels: &Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>) -> Option<()> {
     let count = channels.count();
     let fits = taps.table().len() == channels.taps()
         && taps.padding().len() == count

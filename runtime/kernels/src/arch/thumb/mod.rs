@@ -47,7 +47,11 @@ impl Isa for Thumb {
         blocked::channels(filters, patch, out)
     }
 
-    fn depthwise_pixels(channels: &Channels<'_>, taps: Taps<'_, '_>, out: Dst<'_>) -> Option<()> {
+    fn depthwise_pixels(
+        channels: &Channels<'_>,
+        taps: &mut Taps<'_, '_>,
+        out: Dst<'_>,
+    ) -> Option<()> {
         depthwise::pixels(channels, taps, out)
     }
 }
