@@ -146,7 +146,7 @@ fn write_seeds() {
         let model = fs::read(path).unwrap();
         let operator = name_of(path).split('_').next().unwrap().to_owned();
         keep_smaller(&mut by_operator, operator, &model);
-        for target in [Target::Generic, Target::CortexM4] {
+        for target in [Target::Generic, Target::CortexM3, Target::CortexM4] {
             let Some(image) = compile_stripped(path, target) else {
                 continue;
             };
