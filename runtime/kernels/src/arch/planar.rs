@@ -62,32 +62,43 @@ impl Window {
 #[derive(Clone, Copy)]
 pub struct Outputs<'a> {
     out: Dst<'a>,
+    /// Where the first one is.
+    first: usize,
     rows: usize,
     columns: usize,
-    row_step: usize,
+    row_step: isize,
     column_step: usize,
-    /// Where the last one is.
+    /// Where the one that is furthest behind is.
     last: usize,
 }
 
 impl<'a> Outputs<'a> {
-    /// `rows` times `columns` bytes in `out`, so far apart; `None` if they leave it or there are
-    /// none.
+    /// `rows` times `columns` bytes in `out` from `first` on, so far apart; `None` if they leave it
+    /// or there are none.
     pub fn new(
-        out: Dst<'a>,
+        (out, first): (Dst<'a>, usize),
         (rows, columns): (usize, usize),
-        (row_step, column_step): (usize, usize),
+        (row_step, column_step): (isize, usize),
     ) -> Option<Self> {
-        let last_row = rows.checked_sub(1)?.checked_mul(row_step)?;
+        let rows_behind = isize::try_from(rows.checked_sub(1)?).ok()?;
+        let last_row = first.checked_add_signed(rows_behind.checked_mul(row_step)?)?;
         let last_column = columns.checked_sub(1)?.checked_mul(column_step)?;
-        let last = last_row.checked_add(last_column)?;
+        let last = first.max(last_row).checked_add(last_column)?;
         let inside = last < out.len();
-        inside.then_some(Self { out, rows, columns, row_step, column_step, last })
+        inside.then_some(Self { out, first, rows, columns, row_step, column_step, last })
     }
 
-    /// Their memory.
-    pub fn out(&self) -> Dst<'a> {
-        self.out
+    /// The first one, for an assembly loop.
+    pub fn first(&self) -> *mut i8 {
+        self.out.as_mut_ptr().wrapping_add(self.first)
+    }
+
+    /// Writes the one at `(y, x)` of the channel `channel` places behind.
+    #[inline(always)]
+    pub fn set(&self, (y, x): (usize, usize), channel: usize, value: i8) -> Option<()> {
+        let row = self.first.checked_add_signed((y as isize).checked_mul(self.row_step)?)?;
+        let pixel = row.checked_add(x.checked_mul(self.column_step)?)?;
+        self.out.set(pixel.checked_add(channel)?, value)
     }
 
     /// Output rows.
@@ -100,8 +111,8 @@ impl<'a> Outputs<'a> {
         self.columns
     }
 
-    /// Bytes from one row to the next.
-    pub fn row_step(&self) -> usize {
+    /// Bytes from one row to the next, which may lie before it.
+    pub fn row_step(&self) -> isize {
         self.row_step
     }
 

@@ -103,8 +103,10 @@ pub fn check_conv(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<Sha
 /// How many rows the tensors hold, if they are rings, otherwise 0.
 #[derive(Clone, Copy)]
 pub struct Rings {
-    input: u16,
-    output: u16,
+    /// Of the input.
+    pub input: u16,
+    /// Of the output.
+    pub output: u16,
 }
 
 impl Rings {

@@ -64,17 +64,18 @@ impl Plan {
         let rolling = (window.kernel_h, window.kernel_w, window.dilation_w) == (3, 3, 1)
             && matches!((window.stride_h, window.stride_w), (1, 1) | (2, 2));
         let rows = rows.min(params.window.out_h.into()).max(1);
-        // Every tile starts with the upper row of a pair.
-        let unit = if rolling && window.stride_h == 1 { 2 } else { 1 };
-        let tile_rows = rows.checked_next_multiple_of(unit)?;
-        window.row_pairs = window.row_pairs_for(tile_rows)?;
-        Some(Self {
-            window,
-            rolling,
-            tile_rows,
-            planes_words: window.plane_words()?.checked_mul(planar::CHANNELS)?,
-            table_words: if rolling { 0 } else { window.table_words()? },
-        })
+        let mut plan = Self { window, rolling, tile_rows: 0, planes_words: 0, table_words: 0 };
+        plan.tile_rows = rows.checked_next_multiple_of(plan.unit())?;
+        plan.window.row_pairs = window.row_pairs_for(plan.tile_rows)?;
+        plan.planes_words = plan.window.plane_words()?.checked_mul(planar::CHANNELS)?;
+        plan.table_words = if rolling { 0 } else { window.table_words()? };
+        Some(plan)
+    }
+
+    /// The rows of every tile but the last are a multiple of this: in planes that are rings tiles
+    /// start with the upper row of a pair.
+    fn unit(&self) -> usize {
+        if self.rolling && self.window.stride_h == 1 { 2 } else { 1 }
     }
 
     /// With room for as many output rows as `fits` allows, but at least one.
@@ -206,16 +207,17 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
             planes: Planes::new(planes, &plan.window)?,
             table,
             streams: tensors.data(params.weights, weights_words(params)?)?,
+            output: Output::new(params, rings, tensors.dst(params.output)?)?,
             plan,
             isa: PhantomData,
         };
         let channels = usize::from(params.window.out_c);
+        // In a ring of one row no row lies beside another.
+        let together = if rings.output == 1 { 1 } else { rows.len().max(1) };
         for first in (0..channels).step_by(planar::CHANNELS) {
-            for_each_span(params, &rows, rings, &tensors, |span| {
-                let width = params.window.out_w.into();
-                let first_row = span.first.checked_div(width)?;
-                kernel.rows(first, first_row, span.len.checked_div(width)?, span.out)
-            })?;
+            for y in rows.clone().step_by(together) {
+                kernel.rows(first, y..rows.end.min(y.saturating_add(together)))?;
+            }
         }
         let bounds = (params.act_min, params.act_max);
         if bounds != (i8::MIN, i8::MAX) {
@@ -236,8 +238,51 @@ struct Kernel<'p, 'a, 's, I> {
     table: &'s mut [u32],
     /// The weights of all channels.
     streams: &'a [u32],
+    output: Output<'a>,
     plan: Plan,
     isa: PhantomData<I>,
+}
+
+/// Where the output rows lie.
+#[derive(Clone, Copy)]
+struct Output<'a> {
+    memory: Dst<'a>,
+    /// Rows of the ring; more than there are if it is none.
+    slots: usize,
+    row_bytes: usize,
+    columns: usize,
+    channels: usize,
+}
+
+impl<'a> Output<'a> {
+    fn new(params: &op::Conv, rings: Rings, memory: Dst<'a>) -> Option<Self> {
+        let (columns, channels) = (params.window.out_w.into(), params.window.out_c.into());
+        let slots = if rings.output == 0 { usize::MAX } else { rings.output.into() };
+        let row_bytes = usize::checked_mul(columns, channels)?;
+        Some(Self { memory, slots, row_bytes, columns, channels })
+    }
+
+    /// How many rows from `y` on can be computed together, since the planes have room for them and
+    /// they are equally far apart: all up to the end of the ring, or the last and the first one. It
+    /// is a multiple of the plan's unit.
+    fn rows_together(&self, y: usize, plan: &Plan) -> Option<usize> {
+        let before_end = self.slots.checked_sub(y.checked_rem(self.slots)?)?;
+        let unit = plan.unit();
+        let whole = before_end.checked_div(unit)?.checked_mul(unit)?;
+        Some(plan.tile_rows.min(whole.max(unit)))
+    }
+
+    /// The outputs of channel `channel` in rows that can be computed together.
+    fn rows(&self, rows: Range<usize>, channel: usize) -> Option<Outputs<'a>> {
+        let start = |y: usize| {
+            let slot = y.checked_rem(self.slots)?;
+            slot.checked_mul(self.row_bytes)?.checked_add(channel)
+        };
+        let (first, second) = (start(rows.start)?, start(rows.start.checked_add(1)?)?);
+        let row_step = (second as isize).checked_sub(first as isize)?;
+        let extent = (rows.len(), self.columns);
+        Outputs::new((self.memory, first), extent, (row_step, self.channels))
+    }
 }
 
 /// Up to four channels, which are expanded together.
@@ -250,50 +295,41 @@ struct Group {
 }
 
 impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
-    /// Computes the channels from `first` on, up to four, of `rows` output rows from `y` on, whose
-    /// memory is `out`.
-    fn rows(&mut self, first: usize, y: usize, rows: usize, out: Dst<'_>) -> Option<()> {
+    /// Computes the channels from `first` on, up to four, of some output rows.
+    fn rows(&mut self, first: usize, rows: Range<usize>) -> Option<()> {
         let channels = usize::from(self.params.window.out_c);
         let base = first.min(channels.checked_sub(planar::CHANNELS)?);
-        let mut row = 0;
+        let mut y = rows.start;
         // Row pairs that are in the planes already.
         let mut expanded = 0;
-        while row < rows {
-            let count = self.plan.tile_rows.min(rows.checked_sub(row)?);
+        while y < rows.end {
+            let count = self.output.rows_together(y, &self.plan)?.min(rows.end.checked_sub(y)?);
             let needed = self.plan.window.row_pairs_for(count)?;
             // Row pairs are counted from the first row of all, or of the tile.
             let (origin, pairs) = if self.plan.rolling {
+                let row = y.checked_sub(rows.start)?;
                 let start = row.checked_mul(self.plan.window.stride_h)? / 2;
-                (y, start..start.checked_add(needed)?)
+                (rows.start, start..start.checked_add(needed)?)
             } else {
                 expanded = 0;
-                (y.checked_add(row)?, 0..needed)
+                (y, 0..needed)
             };
             let missing = expanded.max(pairs.start)..pairs.end;
             self.expand(base, self.patches.top(origin), missing)?;
             expanded = pairs.end;
             let first_pair = pairs.start.checked_rem(self.plan.window.row_pairs)?;
-            self.tile(Group { first, base }, first_pair, row..row.checked_add(count)?, out)?;
-            row = row.checked_add(count)?;
+            let end = y.checked_add(count)?;
+            self.tile(Group { first, base }, first_pair, y..end)?;
+            y = end;
         }
         Some(())
     }
 
-    /// Slides the kernels of a group over the planes: computes some rows of `out`, of which the
-    /// first sees row pair `first_pair` and those behind it.
-    fn tile(
-        &mut self,
-        group: Group,
-        first_pair: usize,
-        rows: Range<usize>,
-        out: Dst<'_>,
-    ) -> Option<()> {
+    /// Slides the kernels of a group over the planes: computes some output rows, of which the first
+    /// sees row pair `first_pair` and those behind it.
+    fn tile(&mut self, group: Group, first_pair: usize, rows: Range<usize>) -> Option<()> {
         let window = self.plan.window;
-        let (width, channels) = (self.params.window.out_w.into(), self.params.window.out_c.into());
-        let row_step = usize::checked_mul(width, channels)?;
-        let start = rows.start.checked_mul(row_step)?.checked_add(group.first)?;
-        let out = out.slice(start, out.len().checked_sub(start)?)?;
-        let outputs = Outputs::new(out, (rows.len(), width), (row_step, channels))?;
+        let outputs = self.output.rows(rows, group.first)?;
         let skipped = group.first.checked_sub(group.base)?;
         let words = planar::channel_words(window.kernel_h, window.kernel_w)?;
         let streams = self.streams.get(group.first.checked_mul(words)?..)?;

@@ -31,16 +31,15 @@ pub fn instructions(program: &Program, choice: &Choice) -> f64 {
             Opcode::DepthwisePlanar => layout::tiling(conv, scratch_len.unwrap_or(0)),
             _ => None,
         };
-        let of_span = |rows: usize| match tiling {
-            Some(tiling) => {
-                macs_per_row * rows.next_multiple_of(tiling.unit) as f64
-                    + expansion(conv, rows, tiling)
-            }
-            None => {
-                let pixels = f64::from(conv.window.out_w) * rows as f64;
-                let computed = (pixels / PIXELS_PER_BLOCK).ceil() * PIXELS_PER_BLOCK;
-                macs_per_row * rows as f64 * (computed / pixels)
-            }
+        let rows = step.rows.len();
+        if let Some(tiling) = tiling {
+            let computed = macs_per_row * rows.next_multiple_of(tiling.unit) as f64;
+            return CALL + computed + expansion(conv, rows, tiling);
+        }
+        let of_span = |rows: usize| {
+            let pixels = f64::from(conv.window.out_w) * rows as f64;
+            let computed = (pixels / PIXELS_PER_BLOCK).ceil() * PIXELS_PER_BLOCK;
+            macs_per_row * rows as f64 * (computed / pixels)
         };
         let spans = spans(step, schedule.rings.get(&op.writes).copied());
         CALL + spans.into_iter().map(of_span).sum::<f64>()

@@ -57,7 +57,7 @@ struct ChannelsArgs {
     plane_end: *const u32,
     /// Bytes from the start of a plane to the words of the first row.
     first: usize,
-    /// Bytes between output rows.
+    /// Bytes from one output row to the next, modulo 2³².
     row_step: usize,
     /// Output rows, at least 1.
     rows: usize,
@@ -172,9 +172,9 @@ fn channels_args(channels: &Channels<'_>) -> ChannelsArgs {
         plane,
         plane_end: plane.wrapping_add(plane_words),
         first: channels.first_pair().wrapping_mul(row_bytes),
-        row_step: outputs.row_step(),
+        row_step: outputs.row_step() as usize,
         rows: outputs.rows(),
-        out: outputs.out().as_mut_ptr(),
+        out: outputs.first(),
         streams: channels.streams().as_ptr(),
         channels: channels.count(),
     }
@@ -234,7 +234,7 @@ fn column(mut args: AnyArgs) -> Option<()> {
         unsafe { fixie_planar_any(&args) };
     }
     if all.rows % 2 == 1 {
-        let last = pairs.checked_mul(2)?.checked_mul(all.row_step)?;
+        let last = pairs.wrapping_mul(2).wrapping_mul(all.row_step);
         let first = pairs.checked_mul(all.words_step)?;
         args.channels = ChannelsArgs { rows: 1, first, out: all.out.wrapping_add(last), ..all };
         // SAFETY: as in `any`, for the last row alone, which starts with the word of row pair

@@ -455,12 +455,10 @@ fn planar_outputs<const N: usize>(
 ) -> Option<usize> {
     let (sums, outputs) = (planar_sums::<N>(channels, streams, y, x)?, channels.outputs());
     let requantizer = Requantizer { shift: 0, zero: channels.zero(), min: i8::MIN, max: i8::MAX };
-    let row = y.checked_mul(outputs.row_step())?;
     for (x, sums) in (x..).zip(sums) {
-        let at = row.checked_add(x.checked_mul(outputs.column_step())?)?;
         let sums = sums.into_iter().zip(streams.multipliers).skip(channels.skipped());
         for (n, (acc, multiplier)) in sums.enumerate() {
-            outputs.out().set(at.checked_add(n)?, requantizer.apply(acc, multiplier))?;
+            outputs.set((y, x), n, requantizer.apply(acc, multiplier))?;
         }
     }
     x.checked_add(N)
