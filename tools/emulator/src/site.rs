@@ -43,8 +43,9 @@ impl Site {
     }
 
     /// Everything but sources and image that a build depends on.
-    pub fn fingerprint(&self) -> Result<[String; 3], EmulatorError> {
-        Ok([self.toolchain.version.clone(), self.flags()?, self.board.memory_x()])
+    pub fn fingerprint(&self) -> Result<[String; 4], EmulatorError> {
+        let opt_level = self.board.opt_level.to_owned();
+        Ok([self.toolchain.version.clone(), self.flags()?, opt_level, self.board.memory_x()])
     }
 
     fn image_path(&self) -> PathBuf {
@@ -60,6 +61,7 @@ impl Site {
             .arg("--target-dir")
             .arg(self.directory.join("build"))
             .env("CARGO_ENCODED_RUSTFLAGS", self.flags()?)
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", self.board.opt_level)
             .env("FIXIE_IMAGE", self.image_path());
         Ok(command)
     }
