@@ -23,7 +23,7 @@ pub struct Board {
     pub target: &'static str,
     /// The compiler's `-C target-cpu`, where the target alone does not say it.
     pub cpu: Option<&'static str>,
-    /// The compiler's `opt-level`: size before speed where all inner loops are assembly.
+    /// The compiler's `opt-level`: lower where all inner loops are assembly, so that less is unrolled.
     pub opt_level: &'static str,
     /// Code and constants.
     pub flash: Region,
@@ -96,7 +96,7 @@ pub const BOARDS: &[Board] = &[
         machine: "mps2-an386",
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m4"),
-        opt_level: "s",
+        opt_level: "2",
         flash: region(0, 4 * MIB),
         ram: region(0x2000_0000, 4 * MIB),
     },
@@ -107,7 +107,7 @@ pub const BOARDS: &[Board] = &[
         machine: "mps2-an500",
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m7"),
-        opt_level: "s",
+        opt_level: "2",
         flash: region(0, 4 * MIB),
         ram: region(0x2000_0000, 4 * MIB),
     },
@@ -119,7 +119,7 @@ pub const BOARDS: &[Board] = &[
         machine: "mps2-an505",
         target: "thumbv8m.main-none-eabihf",
         cpu: Some("cortex-m33"),
-        opt_level: "s",
+        opt_level: "2",
         flash: region(0x1000_0000, 4 * MIB),
         ram: region(0x3800_0000, 2 * MIB),
     },

@@ -14,8 +14,10 @@ const CALL: f64 = 400.0;
 const PIXELS_PER_BLOCK: f64 = 3.0;
 /// Instructions to expand a byte of a depthwise layer's input.
 const EXPANSION: f64 = 2.0;
-/// Instructions around each tile of four channels.
+/// Instructions around each tile of four channels with a 3×3 kernel.
 const TILE: f64 = 800.0;
+/// Those with any other kernel, whose weights are unpacked for every tile.
+const TILE_OF_ANY: f64 = 2400.0;
 
 /// Instructions that a program takes if it is executed as chosen.
 pub fn instructions(program: &Program, choice: &Choice) -> f64 {
@@ -56,7 +58,9 @@ fn expansion(conv: &op::Conv, rows: usize, tiling: layout::Tiling) -> f64 {
     let read = rows * usize::from(window.stride_h) + again;
     let channels = usize::from(window.in_c);
     let expanded = (read * usize::from(window.in_w) * channels) as f64;
-    EXPANSION * expanded + TILE * (tiles * channels.div_ceil(planar::CHANNELS)) as f64
+    let is_3x3 = (window.kernel_h, window.kernel_w) == (3, 3);
+    let around = if is_3x3 { TILE } else { TILE_OF_ANY };
+    EXPANSION * expanded + around * (tiles * channels.div_ceil(planar::CHANNELS)) as f64
 }
 
 /// The rows of a step that lie one behind the other in memory.
