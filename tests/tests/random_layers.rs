@@ -118,7 +118,7 @@ fn linear_magnitude(weights: &Reals, bias: Option<&Reals>, input: &Quant) -> f32
 
 /// Quantises a layer's weights and compares the packings of two cores.
 fn check(mut graph: Graph, seed: u64) -> Result<(), TestCaseError> {
-    quantize(&mut graph, None, &QuantizeOptions::default())
+    quantize(&mut graph, None, None, &QuantizeOptions::default())
         .map_err(|error| TestCaseError::fail(error.to_string()))?;
     let images =
         [Target::Generic, Target::CortexM4].map(|target| Options { target, ..Options::default() });

@@ -168,7 +168,7 @@ impl Builder {
             }
         }
         let ranges: Ranges = ranges.into_iter().collect();
-        quantize(&mut self.graph, Some(&ranges), &QuantizeOptions::default())
+        quantize(&mut self.graph, Some(&ranges), None, &QuantizeOptions::default())
             .expect("every tensor has a range");
         self.graph
     }

@@ -115,7 +115,7 @@ pub fn compile(
         Some(data) => calibrate(model, &graph, data, options, progress)?,
         None => None,
     };
-    quantize(&mut graph, ranges.as_ref(), &options.quantize)?;
+    quantize(&mut graph, ranges.as_ref(), calibration, &options.quantize)?;
     let reduction = options.reduce.then(|| reduce(&mut graph)).filter(Reduction::is_something);
     let provenance = Provenance {
         source_sha256: model.source_sha256().to_owned(),

@@ -6,65 +6,30 @@
 //! 1. `share`: operators that only move elements carry a known quantisation on;
 //! 2. `activations`: what is still open gets one, shared where operators need that;
 //! 3. `share`: where two known ones meet, a conversion is inserted;
-//! 4. `weights`, `constants`: constants become integers.
+//! 4. `weights`, `constants`: constants become integers, node by node. With calibration samples,
+//!    `replay` shows what each layer sees once all before it are quantised; `rounding` and
+//!    `bias_correction` use it.
 
 pub mod accumulator;
 mod activations;
+mod bias_correction;
 mod constants;
+mod linalg;
+mod options;
+mod replay;
 pub mod requant;
+mod rounding;
 mod share;
 mod weights;
 
-use std::fmt;
-use std::str::FromStr;
-
 use thiserror::Error;
 
+pub use options::{QuantizeOptions, Rounding, UnknownRounding, UnknownWeightScale, WeightScale};
+use replay::Replay;
+
 use crate::calibrate::Ranges;
+use crate::data::Dataset;
 use crate::ir::{Graph, Node, Op, Quant};
-
-/// Choices of quantisation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct QuantizeOptions {
-    /// How the scale of each weight channel is chosen.
-    pub weights: WeightScale,
-}
-
-/// How the scale of a channel of weights is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WeightScale {
-    /// The largest weight is represented exactly.
-    #[default]
-    MaxAbs,
-    /// The mean squared error of the weights is smallest; the largest ones may be cut.
-    Mse,
-}
-
-impl fmt::Display for WeightScale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MaxAbs => "maxabs",
-            Self::Mse => "mse",
-        })
-    }
-}
-
-/// A name that is no [`WeightScale`]'s.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown choice of weight scales `{0}`: choose maxabs or mse")]
-pub struct UnknownWeightScale(String);
-
-impl FromStr for WeightScale {
-    type Err = UnknownWeightScale;
-
-    fn from_str(name: &str) -> Result<Self, UnknownWeightScale> {
-        match name {
-            "maxabs" => Ok(Self::MaxAbs),
-            "mse" => Ok(Self::Mse),
-            _ => Err(UnknownWeightScale(name.to_owned())),
-        }
-    }
-}
 
 /// Why a graph cannot be quantised.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -114,6 +79,9 @@ fn place(node: &Node) -> String {
 /// 32-bit integers whose scale is the product of the input's and the weights'. Operands of
 /// `Add`, `Sub` and `Mul` that are constant are 8-bit integers; slopes of `PRelu` stay real.
 ///
+/// `samples` are what rounding and bias correction measure errors on; without them weights are
+/// rounded to the nearest and biases stay as they are.
+///
 /// # Errors
 ///
 /// [`QuantizeError::NoRange`] if a tensor has no `quant` and there is no range for it;
@@ -121,6 +89,7 @@ fn place(node: &Node) -> String {
 pub fn quantize(
     graph: &mut Graph,
     ranges: Option<&Ranges>,
+    samples: Option<&Dataset>,
     options: &QuantizeOptions,
 ) -> Result<(), QuantizeError> {
     give_indices_their_integers(graph);
@@ -128,14 +97,37 @@ pub fn quantize(
     activations::choose(graph, ranges)?;
     share::insert_conversions(graph);
     check_activations(graph)?;
-    for index in 0..graph.nodes.len() {
-        match graph.nodes[index].op {
-            Op::Conv(_) | Op::Dense => weights::quantize(graph, index, options.weights)?,
+    let samples = samples.filter(|_| options.need_inputs());
+    let mut replay = samples.and_then(|samples| Replay::new(graph, samples));
+    for (index, coarse) in coarse_layers(graph).into_iter().enumerate() {
+        let float = graph.nodes[index].clone();
+        match float.op {
+            Op::Conv(_) | Op::Dense => {
+                let inputs = replay.as_ref().and_then(|replay| replay.inputs(graph, &float));
+                let weight_bits = if coarse { options.weight_bits } else { 8 };
+                let options = QuantizeOptions { weight_bits, ..*options };
+                weights::quantize(graph, index, options, inputs.as_ref())?;
+            }
             _ => constants::quantize(graph, index),
+        }
+        if let Some(replay) = &mut replay {
+            replay.advance(graph, index, &float);
         }
     }
     graph.compact();
     Ok(())
+}
+
+/// For each node whether its weights may have fewer than 8 bits: neither the first nor the last
+/// layer, which cost the most accuracy, nor depthwise ones, which have hardly any weights.
+fn coarse_layers(graph: &Graph) -> Vec<bool> {
+    let is_layer = |node: &Node| matches!(node.op, Op::Conv(_) | Op::Dense);
+    let first = graph.nodes.iter().position(is_layer);
+    let last = graph.nodes.iter().rposition(is_layer);
+    let inner = |index: usize| Some(index) != first && Some(index) != last;
+    let whole = |op: &Op| !matches!(op, Op::Conv(conv) if conv.groups > 1);
+    let nodes = graph.nodes.iter().enumerate();
+    nodes.map(|(index, node)| is_layer(node) && inner(index) && whole(&node.op)).collect()
 }
 
 /// An index is an integer as it is.

@@ -38,7 +38,7 @@ impl Net {
         self.graph.outputs.push(output);
         let ranges = ranges.iter().map(|&(name, min, max)| (name, Range::new(min, max)));
         let ranges: Ranges = ranges.collect();
-        quantize(&mut self.graph, Some(&ranges), &QuantizeOptions::default())?;
+        quantize(&mut self.graph, Some(&ranges), None, &QuantizeOptions::default())?;
         self.graph.validate().unwrap();
         Ok(self.graph)
     }
@@ -111,7 +111,8 @@ fn least_error_weights_are_not_worse() {
         net.graph.outputs.push(y);
         let ranges = [("x", Range::new(0.0, 1.0)), ("y", Range::new(-9.0, 9.0))];
         let ranges: Ranges = ranges.into_iter().collect();
-        quantize(&mut net.graph, Some(&ranges), &QuantizeOptions { weights }).unwrap();
+        let options = QuantizeOptions { weights, ..QuantizeOptions::default() };
+        quantize(&mut net.graph, Some(&ranges), None, &options).unwrap();
         let rounded = net.graph.tensor(net.graph.nodes[0].inputs[1]).real_values().unwrap();
         let squares = rounded.iter().zip(&row).map(|(a, b)| f64::from(a - b).powi(2));
         squares.sum::<f64>()
@@ -200,7 +201,7 @@ fn given_scales_are_kept_and_carried_on() {
     let u = net.node("reshaped", Op::Reshape, &[t], &[1, 4]);
     net.give(u, 0.25, -128);
     net.graph.outputs.push(u);
-    quantize(&mut net.graph, None, &QuantizeOptions::default()).unwrap();
+    quantize(&mut net.graph, None, None, &QuantizeOptions::default()).unwrap();
     assert_eq!(quant_of(&net.graph, "shaped"), Quant::per_tensor(0.5, 3));
     assert_eq!(quant_of(&net.graph, "relu"), Quant::per_tensor(0.25, -128));
 }

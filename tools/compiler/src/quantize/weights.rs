@@ -11,13 +11,15 @@
 //!
 //! A channel that cannot move its output by half a step has all its weights set to zero.
 
-use ndarray::{Array1, ArrayD, ArrayViewD, Axis};
+use ndarray::{Array1, ArrayD, ArrayViewD, Axis, IxDyn};
+use rayon::prelude::*;
 
-use super::{QuantizeError, WeightScale};
+use super::bias_correction::corrected;
+use super::replay::{LayerInputs, Moments};
+use super::rounding::Compensation;
+use super::{QuantizeError, QuantizeOptions, Rounding, WeightScale};
 use crate::ir::{Constant, Graph, Quant, Tensor, TensorId};
 
-/// The largest weight.
-const LIMIT: f64 = 127.0;
 /// The accumulator's unit in output steps.
 const FINEST_UNIT: f64 = 1.0 / 8192.0;
 /// The bias in units of the accumulator.
@@ -30,7 +32,8 @@ const LEAST_EFFECT: f64 = 0.5;
 pub(super) fn quantize(
     graph: &mut Graph,
     index: usize,
-    choice: WeightScale,
+    options: QuantizeOptions,
+    inputs: Option<&LayerInputs>,
 ) -> Result<(), QuantizeError> {
     let node = &graph.nodes[index];
     let steps = match (&graph.tensor(node.inputs[0]).quant, &graph.tensor(node.output).quant) {
@@ -39,35 +42,77 @@ pub(super) fn quantize(
     };
     let weights = graph.tensor(node.inputs[1]).clone();
     let bias = node.inputs.get(2).map(|id| graph.tensor(*id).clone());
-    let bias_reals = bias.as_ref().and_then(Tensor::real_values);
-    let weights = match &weights.constant {
+    let (weights, bias) = match &weights.constant {
         None => {
             let problem = "is not constant; weights must be";
             return Err(QuantizeError::unsupported(graph, node, 1, problem));
         }
-        Some(Constant::Integer(_)) => given_weights(&weights)
-            .map_err(|problem| QuantizeError::unsupported(graph, node, 1, problem))?,
+        Some(Constant::Integer(_)) => {
+            let given = given_weights(&weights)
+                .map_err(|problem| QuantizeError::unsupported(graph, node, 1, problem))?;
+            (given, bias)
+        }
         Some(Constant::Real(reals)) => {
-            let channel = |(n, row): (usize, ArrayViewD<f32>)| {
-                let bias = bias_reals.as_ref().and_then(|bias| bias.iter().nth(n));
-                let weights: Vec<f32> = row.iter().copied().collect();
-                steps.channel(&weights, f64::from(bias.copied().unwrap_or(0.0)), choice)
-            };
-            let channels: Vec<Channel> =
-                reals.axis_iter(Axis(0)).enumerate().map(channel).collect();
-            from_channels(&weights, reals, &channels)
+            real_weights(&steps, (&weights, reals), bias, options, inputs)
         }
     };
     let units = units(&steps, &weights);
     let bias = match bias {
         Some(bias) if has_units(&bias, &units) => Some(bias),
-        Some(bias) => Some(in_units(bias, bias_reals, &units)),
+        Some(bias) => Some(in_units(bias, &units)),
         None => None,
     };
     let ids: Vec<TensorId> =
         std::iter::once(weights).chain(bias).map(|tensor| graph.add_tensor(tensor)).collect();
     graph.nodes[index].inputs.splice(1.., ids);
     Ok(())
+}
+
+/// Integers for real weights, and the bias that goes with them.
+fn real_weights(
+    steps: &Steps,
+    (tensor, reals): (&Tensor, &ArrayD<f32>),
+    bias: Option<Tensor>,
+    options: QuantizeOptions,
+    inputs: Option<&LayerInputs>,
+) -> (Tensor, Option<Tensor>) {
+    let gptq = options.rounding == Rounding::Gptq;
+    let moments = inputs.map_or_else(Vec::new, |inputs| inputs.moments(gptq));
+    let compensations = compensations(&moments, options.bias_correction);
+    let outputs = reals.len_of(Axis(0));
+    let biases = bias.as_ref().and_then(Tensor::real_values);
+    let biases = biases.unwrap_or_else(|| ArrayD::zeros(IxDyn(&[outputs])));
+    let grid = Grid { choice: options.weights, limit: limit(options.weight_bits) };
+    let channel = |(n, row): (usize, ArrayViewD<f32>)| {
+        let weights: Vec<f32> = row.iter().copied().collect();
+        let group = n * compensations.len() / outputs.max(1);
+        steps.channel(&weights, biases[[n]].into(), grid, compensations.get(group))
+    };
+    let rows: Vec<_> = reals.axis_iter(Axis(0)).enumerate().collect();
+    let channels: Vec<Channel> = rows.into_par_iter().map(channel).collect();
+    let weights = from_channels(tensor, reals, &channels);
+    // A bias in the model's own integers stays.
+    let open =
+        !matches!(bias.as_ref().and_then(|b| b.constant.as_ref()), Some(Constant::Integer(_)));
+    let bias = match weights.real_values() {
+        Some(rounded) if options.bias_correction && open && !moments.is_empty() => {
+            let values = corrected(&biases, reals, &rounded, &moments);
+            let name = bias.map_or_else(|| format!("{}/bias", tensor.name), |bias| bias.name);
+            let constant = Some(Constant::Real(values));
+            Some(Tensor { name, shape: vec![outputs], constant, quant: None })
+        }
+        _ => bias,
+    };
+    (weights, bias)
+}
+
+/// One per channel group, where second moments are known.
+fn compensations(moments: &[Moments], mean_is_corrected: bool) -> Vec<Compensation> {
+    let of = |moments: &Moments| {
+        let mean = Some(&moments.mean).filter(|_| mean_is_corrected);
+        Compensation::new(moments.second.as_ref()?, mean)
+    };
+    moments.par_iter().map(of).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Real values of one step of the input and the output.
@@ -91,40 +136,66 @@ impl Steps {
         Self { input: input.scale().into(), output: output.scale().into(), input_limit }
     }
 
-    fn channel(&self, weights: &[f32], bias: f64, choice: WeightScale) -> Channel {
+    fn channel(
+        &self,
+        weights: &[f32],
+        bias: f64,
+        grid: Grid,
+        compensation: Option<&Compensation>,
+    ) -> Channel {
         let sum: f64 = weights.iter().map(|&w| f64::from(w).abs()).sum();
         let floor = (FINEST_UNIT * self.output).max(bias.abs() / LARGEST_BIAS) / self.input;
         if sum * self.input_limit < LEAST_EFFECT * self.output {
             return Channel { scale: floor, integers: vec![0; weights.len()] };
         }
-        let largest = weights.iter().fold(0.0, |largest, &w| f64::from(w).abs().max(largest));
-        let scale = match choice {
-            WeightScale::MaxAbs => largest / LIMIT,
-            WeightScale::Mse => least_error_scale(weights, largest / LIMIT),
-        };
         // Scales are single precision in the end: integers must be found with the same number.
-        let scale = f64::from(scale.max(floor) as f32);
-        let integers = weights.iter().map(|&w| integer(w, scale)).collect();
+        let scale = f64::from(grid.scale(weights).max(floor) as f32);
+        let integers = match compensation {
+            Some(compensation) => compensation.round(weights, scale, grid.limit),
+            None => weights.iter().map(|&w| grid.integer(w, scale)).collect(),
+        };
         Channel { scale, integers }
     }
 }
 
-fn integer(weight: f32, scale: f64) -> i32 {
-    (f64::from(weight) / scale).round_ties_even().clamp(-LIMIT, LIMIT) as i32
+/// The integers that weights are rounded to: `±limit`.
+#[derive(Clone, Copy)]
+struct Grid {
+    choice: WeightScale,
+    limit: f64,
+}
+
+/// The largest integer of a symmetric grid: 127 for 8 bits.
+fn limit(bits: u8) -> f64 {
+    f64::from((1i32 << (bits.clamp(2, 8) - 1)) - 1)
 }
 
 /// Fractions of the full scale that are tried.
 const CANDIDATES: u32 = 100;
 
-/// The scale of at most `full`, and at least half of it, with the least squared error.
-fn least_error_scale(weights: &[f32], full: f64) -> f64 {
-    let error = |scale: f64| -> f64 {
-        let off = |&w: &f32| f64::from(w) - f64::from(integer(w, scale)) * scale;
-        weights.iter().map(|w| off(w).powi(2)).sum()
-    };
-    let candidates =
-        (CANDIDATES / 2..=CANDIDATES).map(|i| full * f64::from(i) / f64::from(CANDIDATES));
-    candidates.min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(full)
+impl Grid {
+    fn integer(self, weight: f32, scale: f64) -> i32 {
+        (f64::from(weight) / scale).round_ties_even().clamp(-self.limit, self.limit) as i32
+    }
+
+    fn scale(self, weights: &[f32]) -> f64 {
+        let largest = weights.iter().fold(0.0, |largest, &w| f64::from(w).abs().max(largest));
+        match self.choice {
+            WeightScale::MaxAbs => largest / self.limit,
+            WeightScale::Mse => self.least_error_scale(weights, largest / self.limit),
+        }
+    }
+
+    /// The scale of at most `full`, and at least half of it, with the least squared error.
+    fn least_error_scale(self, weights: &[f32], full: f64) -> f64 {
+        let error = |scale: f64| -> f64 {
+            let off = |&w: &f32| f64::from(w) - f64::from(self.integer(w, scale)) * scale;
+            weights.iter().map(|w| off(w).powi(2)).sum()
+        };
+        let candidates =
+            (CANDIDATES / 2..=CANDIDATES).map(|i| full * f64::from(i) / f64::from(CANDIDATES));
+        candidates.min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(full)
+    }
 }
 
 fn from_channels(tensor: &Tensor, reals: &ArrayD<f32>, channels: &[Channel]) -> Tensor {
@@ -184,8 +255,8 @@ fn has_units(bias: &Tensor, units: &[f64]) -> bool {
     quant.zero_point == 0 && (0..channels).all(same)
 }
 
-fn in_units(bias: Tensor, reals: Option<ArrayD<f32>>, units: &[f64]) -> Tensor {
-    let reals = reals.unwrap_or_else(|| ArrayD::zeros(bias.shape.clone()));
+fn in_units(bias: Tensor, units: &[f64]) -> Tensor {
+    let reals = bias.real_values().unwrap_or_else(|| ArrayD::zeros(bias.shape.clone()));
     let unit = |n: usize| units[if units.len() == 1 { 0 } else { n }];
     // Saturates: lowering finds out whether such a bias changes results.
     let integers = reals.iter().enumerate().map(|(n, &b)| (f64::from(b) / unit(n)).round() as i32);

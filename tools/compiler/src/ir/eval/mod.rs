@@ -6,11 +6,14 @@
 
 mod elementwise;
 mod movement;
+mod patches;
 mod window;
 
 use std::collections::HashMap;
 
 use ndarray::ArrayD;
+
+pub(crate) use patches::Patches;
 
 use super::{Graph, Node, Op, TensorId};
 
@@ -31,15 +34,39 @@ pub fn eval(graph: &Graph, inputs: &[ArrayD<f32>]) -> HashMap<TensorId, ArrayD<f
         values.insert(id, array.clone());
     }
     for node in &graph.nodes {
-        let operands: Vec<_> = node.inputs.iter().map(|&id| operand(graph, &values, id)).collect();
-        let mut output = execute(graph, node, &operands);
-        if let Some((low, high)) = node.clamp {
-            output.mapv_inplace(|x| x.max(low).min(high));
-        }
+        let operands = operands(graph, node, &values);
+        let output = clamped(node, execute(graph, node, &operands));
         assert_eq!(output.shape(), graph.tensor(node.output).shape, "node `{}`", node.name);
         values.insert(node.output, output);
     }
     values
+}
+
+/// The output of one node, from the values of what it reads: [`eval`] in single precision, for
+/// many samples.
+pub(crate) fn eval_node(
+    graph: &Graph,
+    node: &Node,
+    values: &HashMap<TensorId, ArrayD<f32>>,
+) -> ArrayD<f32> {
+    let operands = operands(graph, node, values);
+    let product = patches::product(&node.op, &operands, &graph.tensor(node.output).shape);
+    clamped(node, product.unwrap_or_else(|| execute(graph, node, &operands)))
+}
+
+fn clamped(node: &Node, mut output: ArrayD<f32>) -> ArrayD<f32> {
+    if let Some((low, high)) = node.clamp {
+        output.mapv_inplace(|x| x.max(low).min(high));
+    }
+    output
+}
+
+fn operands(
+    graph: &Graph,
+    node: &Node,
+    values: &HashMap<TensorId, ArrayD<f32>>,
+) -> Vec<ArrayD<f32>> {
+    node.inputs.iter().map(|&id| operand(graph, values, id)).collect()
 }
 
 /// The value of a constant, or of something computed before.

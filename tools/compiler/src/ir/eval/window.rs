@@ -6,7 +6,7 @@ use super::movement::filled;
 use crate::ir::{Conv, Pool};
 
 /// A window over two spatial axes; one axis is a single row.
-struct Window {
+pub(super) struct Window {
     kernel: [usize; 2],
     strides: [usize; 2],
     dilations: [usize; 2],
@@ -14,7 +14,7 @@ struct Window {
 }
 
 impl Window {
-    fn of_conv(conv: &Conv) -> Self {
+    pub(super) fn of_conv(conv: &Conv) -> Self {
         Self {
             kernel: two(&conv.kernel, 1),
             strides: two(&conv.strides, 1),
@@ -30,6 +30,33 @@ impl Window {
             dilations: two(&pool.dilations, 1),
             pads_before: two(&pool.pads_before, 0),
         }
+    }
+
+    /// A window of a single position.
+    pub(super) fn point() -> Self {
+        Self { kernel: [1; 2], strides: [1; 2], dilations: [1; 2], pads_before: [0; 2] }
+    }
+
+    /// Positions in the kernel.
+    pub(super) fn area(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Positions along the kernel's second axis.
+    pub(super) fn width(&self) -> usize {
+        self.kernel[1]
+    }
+
+    /// What the position `k` of the kernel covers at `output`, if it lies in an input of `extent`.
+    pub(super) fn position(
+        &self,
+        axis: usize,
+        output: usize,
+        k: usize,
+        extent: usize,
+    ) -> Option<usize> {
+        let at = output * self.strides[axis] + k * self.dilations[axis];
+        at.checked_sub(self.pads_before[axis]).filter(|&at| at < extent)
     }
 
     /// The positions that the window at `output` covers along an axis, each with its place in the
@@ -52,7 +79,7 @@ impl Window {
     }
 }
 
-fn two(values: &[usize], absent: usize) -> [usize; 2] {
+pub(super) fn two(values: &[usize], absent: usize) -> [usize; 2] {
     match *values {
         [h, w] => [h, w],
         [w] => [absent, w],
@@ -61,7 +88,7 @@ fn two(values: &[usize], absent: usize) -> [usize; 2] {
 }
 
 /// `[N, C, W]` or `[N, C, H, W]` as the latter.
-fn planes(x: &ArrayD<f32>) -> ndarray::Array<f32, Ix4> {
+pub(super) fn planes(x: &ArrayD<f32>) -> ndarray::Array<f32, Ix4> {
     let shape = x.shape();
     let [h, w] = two(&shape[2..], 1);
     let planes = filled(&[shape[0], shape[1], h, w], x.iter().copied().collect());
