@@ -7,7 +7,7 @@ use fixie_compiler::compile::{Compiled, Options, Progress as Event, compile};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::plan::Optimize;
-use fixie_compiler::quantize::{QuantizeOptions, WeightScale};
+use fixie_compiler::quantize::{QuantizeOptions, Rounding, WeightScale};
 use fixie_compiler::reduce::Reduction;
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
@@ -42,9 +42,8 @@ pub struct Cmd {
     /// Short for `--calibrator percentile:P`.
     #[arg(long, value_name = "P", value_parser = percentile, conflicts_with = "calibrator")]
     percentile: Option<Calibrator>,
-    /// How weight scales are chosen: maxabs (the largest weight is exact) or mse (least error).
-    #[arg(long, value_name = "METHOD", default_value_t)]
-    weight_scale: WeightScale,
+    #[command(flatten)]
+    quantization: Quantization,
     /// What the memory plan may spend instructions on: latency (nothing), balanced (a smaller arena
     /// where it is cheap) or ram (the smallest arena).
     #[arg(long, value_name = "GOAL", default_value_t)]
@@ -64,6 +63,31 @@ pub struct Cmd {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+/// How weights and biases become integers.
+#[derive(Clone, Copy, Debug, Args)]
+struct Quantization {
+    /// How weight scales are chosen: maxabs (the largest weight is exact) or mse (least error).
+    #[arg(long, value_name = "METHOD", default_value_t)]
+    weight_scale: WeightScale,
+    /// How weights are rounded: nearest or gptq (errors compensate each other on the samples).
+    #[arg(long, value_name = "METHOD", default_value_t)]
+    rounding: Rounding,
+    /// Let biases make up for the mean errors that quantised layers make on the samples.
+    #[arg(long)]
+    bias_correction: bool,
+}
+
+impl Quantization {
+    fn options(self) -> QuantizeOptions {
+        QuantizeOptions {
+            weights: self.weight_scale,
+            rounding: self.rounding,
+            bias_correction: self.bias_correction,
+            ..QuantizeOptions::default()
+        }
+    }
 }
 
 /// What was made.
@@ -119,7 +143,7 @@ impl Cmd {
         let options = Options {
             target: self.target,
             calibrator: self.percentile.unwrap_or(self.calibrator),
-            quantize: QuantizeOptions { weights: self.weight_scale },
+            quantize: self.quantization.options(),
             reduce: !self.no_reduce,
             optimize: self.optimize,
             strip: self.strip,
