@@ -4,6 +4,7 @@ use fixie_compiler::compile::{Compiled, Options, compile};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::evaluate::evaluate;
 use fixie_compiler::onnx::{ImportOptions, Model};
+use fixie_compiler::quantize::{QuantizeOptions, Rounding};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use fixie_compiler::trace::trace;
@@ -112,4 +113,30 @@ fn check_units(onnx: &str, evaluation: &str) {
     }
     println!("{onnx}: {histogram:?} outputs are 0, 1, more units from ONNX Runtime's");
     assert_eq!(histogram[2], 0, "outputs further than a unit from ONNX Runtime's");
+}
+
+/// How close the digits model stays to its float original, in dB.
+fn digits_sqnr(quantize: QuantizeOptions) -> f64 {
+    let model = load("digits/digits.onnx");
+    let (calibration, data) = (data("digits/calib.npz", &model), data("digits/eval.npz", &model));
+    let options = Options { quantize, ..Options::default() };
+    let compiled = compile(&model, Some(&calibration), &options, &mut |_| {}).unwrap();
+    let network = Network::new(&compiled.image).unwrap();
+    let reference = model.reference().unwrap();
+    let result = evaluate(&network, &data, Some(&reference), &|_| {}).unwrap();
+    result.sqnr_db.unwrap()
+}
+
+#[test]
+fn rounding_and_bias_correction_keep_the_digits_closer() {
+    for weight_bits in [8, 4] {
+        let plain = QuantizeOptions { weight_bits, ..QuantizeOptions::default() };
+        let nearest = digits_sqnr(plain);
+        let gptq = digits_sqnr(QuantizeOptions { rounding: Rounding::Gptq, ..plain });
+        let both = QuantizeOptions { rounding: Rounding::Gptq, bias_correction: true, ..plain };
+        let both = digits_sqnr(both);
+        println!("{weight_bits} bits: {nearest:.2} dB, gptq {gptq:.2} dB, both {both:.2} dB");
+        assert!(gptq >= nearest, "{weight_bits} bits: {gptq} dB where nearest has {nearest}");
+        assert!(both >= nearest, "{weight_bits} bits: {both} dB where nearest has {nearest}");
+    }
 }
