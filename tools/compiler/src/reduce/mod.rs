@@ -5,14 +5,14 @@
 //! pass removes what one such fact makes superfluous, and [`reduce`] repeats them until none finds
 //! anything:
 //!
-//! - [`constants`]: a channel that can take one value only moves into its consumers' biases;
-//! - [`duplicates`]: of channels that are always equal, one takes over the weights of the others;
-//! - [`folding`]: tensors that cannot vary become constants;
-//! - [`dead`]: channels that nobody reads any more go, and with them the weights on both sides.
+//! - `constants`: a channel that can take one value only moves into its consumers' biases;
+//! - `duplicates`: of channels that are always equal, one takes over the weights of the others;
+//! - `folding`: tensors that cannot vary become constants;
+//! - `dead`: channels that nobody reads any more go, and with them the weights on both sides.
 //!
 //! "Exactly" is a matter of integers here: every fact is proved from the integers of the graph for
 //! all inputs, with the arithmetic of the image ([`requant`](crate::quantize::requant)) or by the
-//! kernels themselves ([`evaluate`]). The quantisation of every tensor stays as it is.
+//! kernels themselves (`evaluate`). The quantisation of every tensor stays as it is.
 
 mod channels;
 mod classes;
