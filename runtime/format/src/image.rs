@@ -76,7 +76,7 @@ record! {
         pub minor: u16,
         /// Length of the whole image in bytes, header and padding included.
         pub total_len: u32,
-        /// [`checksum`] of the whole image.
+        /// CRC-32 of the whole image, this field taken as zero.
         pub checksum: u32,
         /// Which operators the image needs: bit *n* stands for opcode *n*.
         pub op_set: u64,
