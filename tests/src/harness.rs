@@ -4,7 +4,7 @@
 //! `tests/fuzz` runs them under libFuzzer and `AddressSanitizer`; `tests/tests/fuzz.rs` runs the same
 //! functions on stable with fewer inputs.
 
-use fixie::{ALL_OPS, Engine, Image};
+use fixie::{ALL_OPS, Engine, Image, InputPort, InputRow, PortError, RunError};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::metadata::Metadata;
 use fixie_compiler::onnx::{ImportOptions, Model, Port};
@@ -97,12 +97,18 @@ fn run_alone(image: Image<'_>) -> Option<Vec<u8>> {
 fn run(mut engine: Engine<'_, ALL_OPS>) -> Vec<u8> {
     let mut outputs = Vec::new();
     for seed in [1u8, 101] {
-        for index in 0..engine.image().input_count() {
-            let mut input = engine.input(index).expect("the input exists");
-            let bytes = input.bytes_mut().iter_mut();
+        let fill = |mut port: InputPort<'_>| {
+            let bytes = port.bytes_mut().iter_mut();
             bytes.enumerate().for_each(|(i, byte)| *byte = (i as u8).wrapping_mul(seed));
+        };
+        for index in 0..engine.image().input_count() {
+            match engine.input(index) {
+                Err(PortError::ByRows { .. }) => {}
+                input => fill(input.expect("the input exists")),
+            }
         }
-        engine.run().expect("what binds, runs");
+        let fill_row = |row: InputRow<'_>| Ok::<_, RunError>(fill(row.port));
+        engine.run_rows(fill_row).expect("what binds, runs");
         for index in 0..engine.image().output_count() {
             outputs.extend_from_slice(engine.output(index).expect("the output exists").bytes());
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fixie_compiler::compile::{Options, compile};
 use fixie_compiler::data::Dataset;
+use fixie_compiler::lower::Inputs;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
@@ -146,8 +147,10 @@ fn write_seeds() {
         let model = fs::read(path).unwrap();
         let operator = name_of(path).split('_').next().unwrap().to_owned();
         keep_smaller(&mut by_operator, operator, &model);
-        for target in [Target::Generic, Target::CortexM3, Target::CortexM4] {
-            let Some(image) = compile_stripped(path, target) else {
+        let packed = [Target::Generic, Target::CortexM3, Target::CortexM4];
+        let variants = packed.map(|target| (target, Inputs::Whole));
+        for (target, inputs) in variants.into_iter().chain([(Target::Generic, Inputs::ByRows)]) {
+            let Some(image) = compile_stripped(path, target, inputs) else {
                 continue;
             };
             let kernels = Network::new(&image).unwrap().image().op_set();
@@ -177,10 +180,10 @@ fn keep_smaller(kept: &mut BTreeMap<String, Vec<u8>>, kind: String, bytes: &[u8]
 }
 
 /// The image of a single operator, without metadata; `None` where the model is one to be refused.
-fn compile_stripped(path: &Path, target: Target) -> Option<Vec<u8>> {
+fn compile_stripped(path: &Path, target: Target, inputs: Inputs) -> Option<Vec<u8>> {
     let model = Model::load(path, &ImportOptions::default()).ok()?;
     let data = Dataset::load(&path.with_extension("npz"), model.inputs()).ok();
-    let options = Options { target, strip: true, ..Options::default() };
+    let options = Options { target, inputs, strip: true, ..Options::default() };
     Some(compile(&model, data.as_ref(), &options, &mut |_| {}).ok()?.image)
 }
 

@@ -8,6 +8,7 @@
 
 use core::hint::black_box;
 
+use fixie::{InputRow, PortError, RunError};
 use static_cell::ConstStaticCell;
 
 fixie::include_image!(mod net = env!("FIXIE_IMAGE"));
@@ -28,8 +29,16 @@ fn main() -> ! {
 
 /// One inference on whatever a sensor would have written.
 fn infer(net: &mut net::Engine<'_>) -> Result<(), ()> {
-    black_box(net.input(0).map_err(drop)?.bytes_mut());
-    net.run().map_err(drop)?;
+    match net.input(0) {
+        Ok(mut input) => drop(black_box(input.bytes_mut())),
+        Err(PortError::ByRows { .. }) => {}
+        Err(_) => return Err(()),
+    }
+    let fill = |mut row: InputRow<'_>| {
+        black_box(row.port.bytes_mut());
+        Ok::<_, RunError>(())
+    };
+    net.run_rows(fill).map_err(drop)?;
     black_box(net.output(0).map_err(drop)?.bytes());
     Ok(())
 }

@@ -19,15 +19,17 @@
 #![no_main]
 
 mod failure;
+mod samples;
 
-use fixie::Progress;
+use fixie::{InputRow, Progress, RunError};
 use fixie_board::{mark, stack};
 use semihosting::fs::File;
-use semihosting::io::{Read, Seek, Write};
+use semihosting::io::Write;
 use semihosting::process;
 use static_cell::ConstStaticCell;
 
 use failure::Failure;
+use samples::Samples;
 
 fixie::include_image!(mod net = env!("FIXIE_IMAGE"));
 
@@ -37,7 +39,7 @@ static ARENA: ConstStaticCell<net::Arena> = ConstStaticCell::new(net::Arena::new
 struct Report {
     arena_bytes: usize,
     stack_bytes: usize,
-    samples: usize,
+    samples: u64,
     steps: usize,
 }
 
@@ -50,7 +52,8 @@ fn main() -> ! {
 
 fn bench() -> Result<Report, Failure> {
     let arena = ARENA.try_take().ok_or(Failure::Arena)?;
-    let (first, stack_bytes) = stack::high_water(|| net::bind(arena)?.run().map_err(Failure::from));
+    let (first, stack_bytes) =
+        stack::high_water(|| net::bind(arena)?.run_rows(keep_row).map_err(Failure::from));
     first?;
 
     mark();
@@ -61,33 +64,39 @@ fn bench() -> Result<Report, Failure> {
     mark();
     let mut net = bound?;
 
-    let mut input = File::open(c"input.bin")?;
-    let samples = run_all(&mut net, &mut input)?;
+    let mut samples = Samples::open(&net)?;
+    run_all(&mut net, &mut samples)?;
 
-    load_first(&mut net, &mut input)?;
+    // The rows of inputs that are given one by one are there: counted is the network alone.
+    samples.load(&mut net, 0)?;
     mark();
-    let run = net.run();
+    let run = net.run_rows(keep_row);
     mark();
     run?;
 
-    load_first(&mut net, &mut input)?;
+    samples.load(&mut net, 0)?;
     let steps = run_by_steps(&mut net)?;
 
+    let samples = samples.count;
     Ok(Report { arena_bytes: size_of::<net::Arena>(), stack_bytes, samples, steps })
 }
 
-/// Runs every sample of the input and writes what comes out. Gives the number of samples.
-fn run_all(net: &mut net::Engine<'_>, input: &mut File) -> Result<usize, Failure> {
+/// Leaves a row as it is.
+fn keep_row(_row: InputRow<'_>) -> Result<(), RunError> {
+    Ok(())
+}
+
+/// Runs every sample of the input and writes what comes out.
+fn run_all(net: &mut net::Engine<'_>, samples: &mut Samples) -> Result<(), Failure> {
     let mut output = File::create(c"output.bin")?;
-    let mut samples = 0;
-    while load(net, input)? {
-        net.run()?;
+    for sample in 0..samples.count {
+        samples.load(net, sample)?;
+        samples.run(net, sample)?;
         for index in 0..net.image().output_count() {
             output.write_all(net.output(index)?.bytes())?;
         }
-        samples += 1;
     }
-    Ok(samples)
+    Ok(())
 }
 
 fn run_by_steps(net: &mut net::Engine<'_>) -> Result<usize, Failure> {
@@ -95,43 +104,16 @@ fn run_by_steps(net: &mut net::Engine<'_>) -> Result<usize, Failure> {
     mark();
     loop {
         let progress = net.step();
+        if progress == Ok(Progress::NeedsRow) {
+            keep_row(net.row()?)?;
+            continue;
+        }
         mark();
         steps += 1;
         if progress? == Progress::Done {
             return Ok(steps);
         }
     }
-}
-
-fn load_first(net: &mut net::Engine<'_>, input: &mut File) -> Result<(), Failure> {
-    input.rewind()?;
-    if load(net, input)? { Ok(()) } else { Err(Failure::NoSample) }
-}
-
-/// Fills all inputs with the next sample; false at the end of the file.
-fn load(net: &mut net::Engine<'_>, input: &mut File) -> Result<bool, Failure> {
-    for index in 0..net.image().input_count() {
-        let mut port = net.input(index)?;
-        let bytes = port.bytes_mut();
-        match fill(input, bytes)? {
-            0 if index == 0 => return Ok(false),
-            filled if filled < bytes.len() => return Err(Failure::Truncated),
-            _ => {}
-        }
-    }
-    Ok(true)
-}
-
-/// Reads until `bytes` is full or the file ends. Gives the number of bytes read.
-fn fill(input: &mut File, bytes: &mut [u8]) -> Result<usize, Failure> {
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match input.read(rest)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    Ok(filled)
 }
 
 fn write_report(outcome: &Result<Report, Failure>) -> Result<(), Failure> {

@@ -52,8 +52,9 @@ fn check_ops<const OPS: u64>(image: &Image<'_>) -> Result<(), BindError> {
 fn check_steps(image: &Image<'_>) -> Result<(), BindError> {
     for index in 0..image.step_count() {
         let sound = image.step(index).and_then(|step| {
-            let rows = image.op(step.op as usize)?.rows;
-            Some(step.first_row.checked_add(step.rows)? <= rows)
+            let entry = image.op(step.op as usize)?;
+            let single = step.rows == 1 || entry.opcode != Opcode::Feed as u8;
+            Some(single && step.first_row.checked_add(step.rows)? <= entry.rows)
         });
         if sound != Some(true) {
             return Err(BindError::Step { index });
@@ -69,14 +70,16 @@ fn check_ports(image: &Image<'_>) -> Result<(), BindError> {
         }
     }
     for index in 0..image.output_count() {
-        if !image.output(index).is_some_and(|port| port_is_sound(image, &port)) {
+        let whole = |port: &Port| port.rows == 0 && port_is_sound(image, port);
+        if !image.output(index).is_some_and(|port| whole(&port)) {
             return Err(BindError::Port { input: false, index });
         }
     }
     Ok(())
 }
 
-/// The tensor is in the arena, whole, and has the port's type and length; `order` is a permutation.
+/// The tensor is in the arena and has the port's type; `order` is a permutation. It has the port's
+/// length and is no ring unless the port is given by rows, whose `Feed` operator checks that.
 fn port_is_sound(image: &Image<'_>, port: &Port) -> bool {
     let Some(tensor) = image.tensor(port.tensor as usize) else {
         return false;
@@ -93,10 +96,9 @@ fn port_is_sound(image: &Image<'_>, port: &Port) -> bool {
         order.iter().fold(0u32, |set, &axis| set | 1u32.checked_shl(axis.into()).unwrap_or(0));
     rank <= MAX_RANK
         && axes == (1 << rank) - 1
-        && len_bytes == Some(tensor.len_bytes as usize)
+        && (port.rows != 0 || len_bytes == Some(tensor.len_bytes as usize) && tensor.ring_rows == 0)
         && tensor.dtype == port.dtype
         && tensor.place == Place::Arena as u8
-        && tensor.ring_rows == 0
         && port.scale.is_finite()
         && port.scale > 0.0
 }

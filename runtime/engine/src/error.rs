@@ -105,12 +105,18 @@ pub enum RunError {
         /// Index into the schedule.
         step: usize,
     },
+    /// An input is given row by row, and nothing gives its rows.
+    NeedsRow,
 }
 
 impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Changed { step } = self;
-        write!(f, "step {step} cannot run: the image changed after it was bound")
+        match self {
+            Self::Changed { step } => {
+                write!(f, "step {step} cannot run: the image changed after it was bound")
+            }
+            Self::NeedsRow => f.write_str("the image takes its input row by row: use `run_rows`"),
+        }
     }
 }
 
@@ -136,6 +142,13 @@ pub enum PortError {
     },
     /// The port's elements are not 8-bit activations.
     Dtype,
+    /// The input is given row by row, when the engine asks for it.
+    ByRows {
+        /// Its index.
+        index: usize,
+    },
+    /// No row is wanted now.
+    NoRow,
 }
 
 impl fmt::Display for PortError {
@@ -148,6 +161,10 @@ impl fmt::Display for PortError {
                 write!(f, "{needed} values are needed, {given} were given")
             }
             Self::Dtype => f.write_str("the elements are not 8-bit activations"),
+            Self::ByRows { index } => {
+                write!(f, "input {index} is given row by row: use `row` when `step` asks for it")
+            }
+            Self::NoRow => f.write_str("no row of an input is wanted now"),
         }
     }
 }

@@ -39,7 +39,7 @@ pub use fixie_format::table::{Dtype, Port};
 pub use fixie_format::{Image, ImageError, OpSet, Opcode};
 pub use fixie_kernels::Rule;
 pub use log::{StepLog, StepTime};
-pub use port::{InputPort, OutputPort, Score};
+pub use port::{InputPort, InputRow, OutputPort, Score};
 
 /// The operator set of an engine that runs every image of this version, for hosts.
 pub const ALL_OPS: u64 = OpSet::ALL.bits();

@@ -17,7 +17,9 @@ pub struct InputPort<'a> {
 }
 
 impl<'a> InputPort<'a> {
-    pub(crate) fn new(port: Port, bytes: &'a mut [u8]) -> Self {
+    /// Elements of an input that lie in `bytes`: for an application that quantises into a buffer of
+    /// its own.
+    pub fn new(port: Port, bytes: &'a mut [u8]) -> Self {
         Self { port, bytes }
     }
 
@@ -45,6 +47,17 @@ impl<'a> InputPort<'a> {
         }
         Ok(())
     }
+}
+
+/// A row of an input to fill.
+#[derive(Debug)]
+pub struct InputRow<'a> {
+    /// Index of the input.
+    pub input: usize,
+    /// Index of the row.
+    pub index: usize,
+    /// The row's elements.
+    pub port: InputPort<'a>,
 }
 
 /// `clamp(round(value / scale) + zero_point)`.
@@ -156,7 +169,7 @@ mod tests {
             zero_point: 3,
             dims: [4, 1, 1, 1, 1, 1],
             order: [0; 6],
-            reserved: 0,
+            rows: 0,
         }
     }
 

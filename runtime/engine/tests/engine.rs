@@ -1,8 +1,8 @@
 //! The engine on small images made by hand: binding, running, stepping, state.
 
 use fixie::{
-    ALL_OPS, Aligned, BindError, Dtype, Engine, Image, OpSet, Opcode, Port, PortError, Progress,
-    Rule, StepLog,
+    ALL_OPS, Aligned, BindError, Dtype, Engine, Image, InputRow, OpSet, Opcode, Port, PortError,
+    Progress, Rule, RunError, StepLog,
 };
 use fixie_format::table::{Place, State, Step, Tensor};
 use fixie_format::{ImageBuilder, op};
@@ -32,7 +32,7 @@ fn port(tensor: u16) -> Port {
         zero_point: 0,
         dims: [1, LEN, 1, 1, 1, 1],
         order: [0, 1, 0, 0, 0, 0],
-        reserved: 0,
+        rows: 0,
     }
 }
 
@@ -132,6 +132,80 @@ fn stepping_is_running() {
     let progress: Vec<_> = (0..4).map(|_| engine.step().unwrap()).collect();
     let [running, done] = [Progress::Running, Progress::Done];
     assert_eq!(progress, [running, running, done, running], "the fourth starts the next run");
+}
+
+/// `out = −in` of a single ring slot, for an input of three rows.
+fn negated_rows() -> ImageBuilder {
+    let mut image = ImageBuilder::new();
+    let ring = image.tensor(Tensor { ring_rows: 1, ..tensor(0) });
+    let slot = image.tensor(tensor(0));
+    let output = image.tensor(tensor(4));
+    let negate: Vec<i8> = (0..=255u8).map(|q| (q as i8).saturating_neg()).collect();
+    let table = image.data(&negate);
+    let feed = image.op(Opcode::Feed, 3, op::Feed { output: ring, port: 0 });
+    let lut = image.op(Opcode::Lut, 1, op::Lut { input: slot, output, table });
+    for row in 0..3 {
+        image.step(Step { op: feed, first_row: row, rows: 1 });
+    }
+    image.step(Step { op: lut, first_row: 0, rows: 1 });
+    image.input(Port { dims: [3, LEN, 1, 1, 1, 1], rows: 3, ..port(ring) });
+    image.output(port(output));
+    image.arena_len(16);
+    image
+}
+
+#[test]
+fn rows_are_given_when_they_are_wanted() {
+    let (room, len) = placed(&negated_rows());
+    let mut arena = ROOM;
+    let image = Image::parse(&room.0[..len]).unwrap();
+    let mut engine = Engine::<ALL_OPS>::new(image, &mut arena.0).unwrap();
+    assert_eq!(engine.input(0).unwrap_err(), PortError::ByRows { index: 0 });
+    for index in 0..3 {
+        assert_eq!(engine.step(), Ok(Progress::NeedsRow));
+        assert_eq!(engine.step(), Ok(Progress::NeedsRow), "nothing runs before the row is there");
+        let mut row = engine.row().unwrap();
+        assert_eq!((row.input, row.index), (0, index));
+        row.port.quantize(&[1.0 + index as f32; LEN as usize]).unwrap();
+        assert_eq!(engine.step(), Ok(Progress::Running));
+    }
+    assert_eq!(engine.row().unwrap_err(), PortError::NoRow);
+    assert_eq!(engine.step(), Ok(Progress::Done));
+    assert_eq!(outputs(&engine), [-3; LEN as usize], "the last row is in the only slot");
+}
+
+#[test]
+fn running_by_rows_needs_a_source() {
+    let (room, len) = placed(&negated_rows());
+    let mut arena = ROOM;
+    let image = Image::parse(&room.0[..len]).unwrap();
+    let mut engine = Engine::<ALL_OPS>::new(image, &mut arena.0).unwrap();
+    assert_eq!(engine.run(), Err(RunError::NeedsRow));
+    engine.reset();
+    let mut given = Vec::new();
+    let fill = |mut row: InputRow<'_>| {
+        given.push(row.index);
+        row.port.bytes_mut().fill(row.index as u8);
+        Ok::<_, RunError>(())
+    };
+    engine.run_rows(fill).unwrap();
+    assert_eq!(given, [0, 1, 2]);
+    assert_eq!(outputs(&engine), [-2; LEN as usize]);
+}
+
+#[test]
+fn rows_that_contradict_the_port_are_refused() {
+    let mut image = negated_rows();
+    image.step(Step { op: 0, first_row: 0, rows: 2 });
+    assert_eq!(bind_error(&image), BindError::Step { index: 4 });
+
+    let mut image = negated_rows();
+    image.output(Port { rows: 1, ..port(2) });
+    assert_eq!(bind_error(&image), BindError::Port { input: false, index: 1 });
+
+    let mut image = negated_rows();
+    image.op(Opcode::Feed, 2, op::Feed { output: 0, port: 0 });
+    assert_eq!(bind_error(&image), BindError::Op { index: 2, rule: Rule::Rows });
 }
 
 #[test]

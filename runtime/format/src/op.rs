@@ -90,6 +90,8 @@ operators! {
     ArgMax = 16: ArgMax,
     /// As `Conv`, for cores without dual multiplications: see [`blocked`].
     ConvBlocked = 17: Conv,
+    /// Waits for a row of an input that the application gives row by row.
+    Feed = 18: Feed,
 }
 
 /// A set of operators.
@@ -486,6 +488,19 @@ record! {
         pub last: u8,
         /// Zero.
         pub reserved: [u8; 3],
+    }
+}
+
+record! {
+    /// The rows of an input that come one after the other, as a camera delivers them.
+    ///
+    /// Each step is one row: the application writes it to its place in `output`, then the schedule
+    /// goes on. `output` may be a ring, so that the whole input never exists.
+    pub struct Feed {
+        /// `[rows, row]`, 8 bits: the tensor of the input.
+        pub output: TensorId,
+        /// Index of the input, whose [`Port::rows`](crate::table::Port::rows) is the operator's.
+        pub port: u16,
     }
 }
 

@@ -7,8 +7,8 @@ use std::{env, fs};
 use crate::field::Specified;
 use crate::image::{Header, SectionRange};
 use crate::op::{
-    ArgMax, AvgPool, Binary, Conv, Copy, Fill, Lut, MaxPool, Mean, Opcode, PRelu, Resize, Softmax,
-    Window,
+    ArgMax, AvgPool, Binary, Conv, Copy, Feed, Fill, Lut, MaxPool, Mean, Opcode, PRelu, Resize,
+    Softmax, Window,
 };
 use crate::table::{OpEntry, Port, State, Step, Tensor};
 
@@ -48,6 +48,7 @@ fn tables() -> String {
         Fill::specification(),
         Resize::specification(),
         ArgMax::specification(),
+        Feed::specification(),
     ] {
         text.push_str(&record);
     }

@@ -131,8 +131,9 @@ record! {
         pub dims: [u32; 6],
         /// ONNX axis at each place in memory; unused entries are 0.
         pub order: [u8; 6],
-        /// Zero.
-        pub reserved: u16,
+        /// 0: the tensor is there whole, before a run for inputs, after it for outputs. Otherwise the
+        /// input is given in this many rows, each when a `Feed` operator asks for it.
+        pub rows: u16,
     }
 }
 

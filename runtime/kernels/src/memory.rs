@@ -40,6 +40,16 @@ impl<'a> Memory<'a> {
             .and(self.arena.get_mut(start..start.checked_add(tensor.len_bytes as usize)?))
     }
 
+    /// The bytes of row `y` of a tensor of `rows` rows in the arena, which may be a ring.
+    pub fn row_mut(&mut self, id: TensorId, y: usize, rows: u16) -> Option<&mut [u8]> {
+        let ring_rows = self.image.tensor(id as usize)?.ring_rows;
+        let held = if ring_rows == 0 { rows } else { ring_rows };
+        let bytes = self.bytes_mut(id)?;
+        let row_bytes = bytes.len().checked_div(held.into())?;
+        let start = slot(y, ring_rows).checked_mul(row_bytes)?;
+        bytes.get_mut(start..start.checked_add(row_bytes)?)
+    }
+
     /// The bytes of a tensor, for the application to read.
     pub fn bytes(&self, id: TensorId) -> Option<&[u8]> {
         let tensor = self.image.tensor(id as usize)?;

@@ -6,7 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use fixie_format::op::{DataOffset, Window};
-use fixie_format::table::{Dtype, Place, Tensor, TensorId};
+use fixie_format::table::{Dtype, Place, Port, Tensor, TensorId};
 use fixie_format::{Image, ImageBuilder, Record};
 use proptest::prelude::*;
 
@@ -34,6 +34,7 @@ pub struct Bench {
     /// What the arena holds before the operator runs.
     arena: Vec<u8>,
     scratch: Vec<Range<usize>>,
+    ports: u16,
 }
 
 impl Bench {
@@ -87,6 +88,13 @@ impl Bench {
         let mut tensor = self.tensors[of as usize];
         change(&mut tensor);
         self.tensor(tensor)
+    }
+
+    /// Declares an input of the model and gives its index.
+    pub fn port(&mut self, port: Port) -> u16 {
+        self.builder.input(port);
+        self.ports += 1;
+        self.ports - 1
     }
 
     /// Appends constants to the data section.

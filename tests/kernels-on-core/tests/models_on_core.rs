@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fixie_compiler::compile::{Options, compile};
 use fixie_compiler::data::Dataset;
+use fixie_compiler::lower::Inputs;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::session::Network;
 use fixie_emulator::{Board, EmulatorError, RunRequest, run_many};
@@ -27,6 +28,8 @@ struct Files {
     onnx: PathBuf,
     calibration: PathBuf,
     evaluation: PathBuf,
+    /// How its inputs are given.
+    feeding: &'static [Inputs],
 }
 
 fn all_files(test: &str) -> Vec<Files> {
@@ -35,6 +38,7 @@ fn all_files(test: &str) -> Vec<Files> {
         onnx: shipped("digits/digits.onnx"),
         calibration: shipped("digits/calib.npz"),
         evaluation: shipped("digits/eval.npz"),
+        feeding: &[Inputs::Whole, Inputs::ByRows],
     };
     let benchmark = |models: &Path, name| {
         let folder = models.join("mlperf-tiny").join(name);
@@ -43,6 +47,7 @@ fn all_files(test: &str) -> Vec<Files> {
             onnx: folder.join("float.onnx"),
             calibration: folder.join("calib.npz"),
             evaluation: folder.join("eval.npz"),
+            feeding: &[Inputs::Whole],
         }
     };
     let models = shared_models(test);
@@ -100,19 +105,33 @@ fn compare(board: &str, too_large: &[&str]) {
     for files in all_files(board.name) {
         let model = Model::load(&files.onnx, &ImportOptions::default()).unwrap();
         let data = |path: &Path| Dataset::load(path, model.inputs()).unwrap();
-        let options = Options { target: board.name.parse().unwrap(), ..Options::default() };
-        let compiled = compile(&model, Some(&data(&files.calibration)), &options, &mut |_| {});
-        let network = Network::new(&compiled.unwrap().image).unwrap();
-        let expected = Expected::of(&network, &data(&files.evaluation));
-        let (image, input) = (network.bytes(), &expected.inputs[..]);
-        match run_many(&RunRequest { board, image, input, progress: &|_| {} }) {
-            Err(EmulatorError::DoesNotFit { .. }) if too_large.contains(&files.name) => {}
-            Ok(outputs) => {
-                assert!(!too_large.contains(&files.name), "{} fits {}", files.name, board.name);
-                assert_eq!(outputs, expected.outputs, "{} on {}", files.name, board.name);
-            }
-            Err(error) => panic!("{} on {}: {error}", files.name, board.name),
+        let (calibration, evaluation) = (data(&files.calibration), data(&files.evaluation));
+        for &inputs in files.feeding {
+            let target = board.name.parse().unwrap();
+            let options = Options { target, inputs, ..Options::default() };
+            let compiled = compile(&model, Some(&calibration), &options, &mut |_| {});
+            let network = Network::new(&compiled.unwrap().image).unwrap();
+            compare_model(board, files.name, &network, &evaluation, too_large);
         }
+    }
+}
+
+fn compare_model(
+    board: &'static Board,
+    name: &str,
+    network: &Network,
+    evaluation: &Dataset,
+    too_large: &[&str],
+) {
+    let expected = Expected::of(network, evaluation);
+    let (image, input) = (network.bytes(), &expected.inputs[..]);
+    match run_many(&RunRequest { board, image, input, progress: &|_| {} }) {
+        Err(EmulatorError::DoesNotFit { .. }) if too_large.contains(&name) => {}
+        Ok(outputs) => {
+            assert!(!too_large.contains(&name), "{name} fits {}", board.name);
+            assert_eq!(outputs, expected.outputs, "{name} on {}", board.name);
+        }
+        Err(error) => panic!("{name} on {}: {error}", board.name),
     }
 }
 

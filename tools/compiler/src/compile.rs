@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::calibrate::{CalibrateError, Calibrator, Observations, Ranges};
 use crate::data::Dataset;
 use crate::ir::Graph;
-use crate::lower::{LowerError, lower};
+use crate::lower::{Inputs, LowerError, lower};
 use crate::metadata::{Metadata, Provenance};
 use crate::onnx::{ImportError, Model};
 use crate::pack::pack;
@@ -32,6 +32,8 @@ pub struct Options {
     pub reduce: bool,
     /// What the memory plan may spend instructions on.
     pub optimize: Optimize,
+    /// How the application gives the inputs.
+    pub inputs: Inputs,
     /// Leave the metadata out of the image.
     pub strip: bool,
 }
@@ -44,6 +46,7 @@ impl Default for Options {
             quantize: QuantizeOptions::default(),
             reduce: true,
             optimize: Optimize::default(),
+            inputs: Inputs::default(),
             strip: false,
         }
     }
@@ -135,7 +138,7 @@ pub fn assemble(
     provenance: Provenance,
     options: &Options,
 ) -> Result<Compiled, CompileError> {
-    let program = lower(&graph, options.target)?;
+    let program = lower(&graph, options.target, options.inputs)?;
     let plan = plan(&program, options.optimize);
     let metadata = Metadata::describe(&graph, &program, &plan, (provenance, options.target));
     let packed = if options.strip { Vec::new() } else { metadata.pack()? };

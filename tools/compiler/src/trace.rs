@@ -89,7 +89,7 @@ pub fn trace(session: &mut Session<'_>) -> Result<Trace, TraceError> {
     let mut elements = vec![Vec::new(); metadata.layers.len()];
     let last = last_steps(&image, metadata.layers.len());
     for step in 0..image.step_count() {
-        session.engine().step()?;
+        session.step()?;
         let written = append(session, &image, metadata, step, &mut elements);
         let Written { layer, missing } = written.ok_or(TraceError::Mismatch { step })?;
         if last[layer] == Some(step) {
@@ -128,7 +128,7 @@ struct Written {
 /// Adds what a step wrote to the elements of its layer; `None` if the metadata does not describe
 /// such a step.
 fn append(
-    session: &mut Session<'_>,
+    session: &Session<'_>,
     image: &Image<'_>,
     metadata: &Metadata,
     step: usize,
@@ -152,27 +152,32 @@ fn append(
 }
 
 /// The inputs that a session holds.
-fn inputs(session: &mut Session<'_>, image: &Image<'_>, ports: &[PortInfo]) -> Vec<TracedTensor> {
+fn inputs(session: &Session<'_>, image: &Image<'_>, ports: &[PortInfo]) -> Vec<TracedTensor> {
     let input = |(index, info): (usize, &PortInfo)| {
-        let tensor = image.input(index)?.tensor;
+        let port = image.input(index)?;
         let output = LayerOutput {
             name: info.name.clone(),
             shape: info.shape.clone(),
             scale: info.scale,
             zero_point: info.zero_point,
-            tensor,
+            tensor: port.tensor,
             order: info.memory_order.clone(),
             dims: None,
         };
-        interpret(&output, read(session, image, tensor)?.into_iter().map(Some).collect())
+        let integers = integers(session.input(index)?, port.dtype)?;
+        interpret(&output, integers.into_iter().map(Some).collect())
     };
     ports.iter().enumerate().filter_map(input).collect()
 }
 
 /// The integers that a tensor's memory holds.
-fn read(session: &mut Session<'_>, image: &Image<'_>, id: TensorId) -> Option<Vec<i32>> {
-    let bytes = session.engine().tensor(id)?;
-    Some(match Dtype::from_u8(image.tensor(id.into())?.dtype)? {
+fn read(session: &Session<'_>, image: &Image<'_>, id: TensorId) -> Option<Vec<i32>> {
+    integers(session.engine().tensor(id)?, image.tensor(id.into())?.dtype)
+}
+
+/// The integers that bytes of an element type are.
+fn integers(bytes: &[u8], dtype: u8) -> Option<Vec<i32>> {
+    Some(match Dtype::from_u8(dtype)? {
         Dtype::I8 => bytes.iter().map(|&byte| i32::from(byte as i8)).collect(),
         Dtype::I16 => {
             bytes.as_chunks().0.iter().map(|&pair| i16::from_le_bytes(pair).into()).collect()

@@ -5,6 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fixie_compiler::calibrate::Calibrator;
 use fixie_compiler::compile::{Compiled, Options, Progress as Event, compile};
 use fixie_compiler::data::Dataset;
+use fixie_compiler::lower::Inputs;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::plan::Optimize;
 use fixie_compiler::quantize::{QuantizeOptions, Rounding, WeightScale};
@@ -57,6 +58,10 @@ pub struct Cmd {
     /// Keep channels that the outputs do not depend on. Without them the outputs are the same.
     #[arg(long)]
     no_reduce: bool,
+    /// Have the application give the inputs row by row while the network runs, as a camera delivers
+    /// them: no memory is needed for all of them at a time.
+    #[arg(long)]
+    input_rows: bool,
     /// Leave names, scales of layers and provenance out of the image.
     #[arg(long)]
     strip: bool,
@@ -146,6 +151,7 @@ impl Cmd {
             quantize: self.quantization.options(),
             reduce: !self.no_reduce,
             optimize: self.optimize,
+            inputs: if self.input_rows { Inputs::ByRows } else { Inputs::Whole },
             strip: self.strip,
         };
         let compiled = compile_with_progress(&model, calibration.as_ref(), &options)

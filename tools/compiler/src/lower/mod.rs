@@ -30,15 +30,26 @@ use program::{Buffer, BufferId, Overlap, Params, Program, ProgramOp};
 use crate::ir::{Constant, Graph, Node, Op, Quant, TensorId};
 use crate::target::Target;
 
+/// How the application gives the inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Inputs {
+    /// Each of them whole, before a run.
+    #[default]
+    Whole,
+    /// Row by row, during the run, so that none of them need be in memory whole.
+    ByRows,
+}
+
 /// Lowers a quantised graph for a target.
 ///
 /// # Errors
 ///
 /// [`LowerError`] names the node that has no kernel, and what to do.
-pub fn lower(graph: &Graph, target: Target) -> Result<Program, LowerError> {
+pub fn lower(graph: &Graph, target: Target, feeding: Inputs) -> Result<Program, LowerError> {
     let mut lowering = Lowering {
         graph,
         target,
+        feeding,
         program: Program::default(),
         values: HashMap::new(),
         demands: demand::demands(graph),
@@ -63,6 +74,7 @@ struct Value {
 struct Lowering<'g> {
     graph: &'g Graph,
     target: Target,
+    feeding: Inputs,
     program: Program,
     values: HashMap<TensorId, Value>,
     /// The memory order that the first consumer of each tensor wants.

@@ -1,10 +1,11 @@
 //! Inputs, outputs and state.
 
-use fixie_format::table::{MAX_RANK, Port};
+use fixie_format::table::{Dtype, MAX_RANK, Port};
+use fixie_format::{Opcode, op};
 
 use super::layout::Layout;
-use super::program::ProgramState;
-use super::{LowerError, Lowering, Value};
+use super::program::{BufferId, Params, ProgramOp, ProgramState};
+use super::{Inputs, LowerError, Lowering, Value};
 use crate::ir::{Node, Op, TensorId, Unary};
 
 impl Lowering<'_> {
@@ -18,11 +19,44 @@ impl Lowering<'_> {
                 let fill = quant.zero_point as i8;
                 self.program.states.push(ProgramState { buffer, fill });
             } else {
-                let port = self.port(id, &Value { buffer, layout })?;
+                let mut port = self.port(id, &Value { buffer, layout })?;
+                if self.feeding == Inputs::ByRows {
+                    port.rows = self.feed(id, &port)?;
+                }
                 self.program.inputs.push(port);
             }
         }
         Ok(())
+    }
+
+    /// Has the next input given row by row, by an operator of its own. Gives the number of rows.
+    fn feed(&mut self, id: TensorId, port: &Port) -> Result<u16, LowerError> {
+        let node = self.copy_node(id);
+        let rows = rows(port).ok_or_else(|| {
+            LowerError::unsupported(
+                &node,
+                "an input of one axis, or not of 8 bits, has no rows to be given one by one",
+                "convert without --input-rows",
+            )
+        })?;
+        let index = self.program.inputs.len() as u16;
+        let params = op::Feed { output: port.tensor, port: index };
+        let rows = super::dim(&node, rows)?;
+        self.program.ops.push(ProgramOp {
+            name: node.name,
+            kind: "Input",
+            opcode: Opcode::Feed,
+            rows,
+            params: Params::Feed(params),
+            reads: Vec::new(),
+            writes: BufferId(port.tensor),
+            scratch: None,
+            overlap: None,
+            macs: 0,
+            weight_bytes: 0,
+            output: id,
+        });
+        Ok(rows)
     }
 
     /// Declares the outputs, over their own axes and in memory of their own.
@@ -123,7 +157,17 @@ impl Lowering<'_> {
             zero_point: quant.zero_point,
             dims,
             order,
-            reserved: 0,
+            rows: 0,
         })
     }
+}
+
+/// Rows of an input as it lies in memory: the extent of the outermost axis that is not 1, if each of
+/// them holds several elements of 8 bits.
+fn rows(port: &Port) -> Option<usize> {
+    let rank = usize::from(port.rank);
+    let extents = port.order[..rank].iter().map(|&axis| port.dims[usize::from(axis)] as usize);
+    let mut extents = extents.skip_while(|&extent| extent == 1);
+    let rows = extents.next()?;
+    (extents.product::<usize>() > 1 && port.dtype == Dtype::I8 as u8).then_some(rows)
 }

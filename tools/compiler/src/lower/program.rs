@@ -52,6 +52,8 @@ pub enum Params {
     Resize(op::Resize),
     /// Index of the maximum.
     ArgMax(op::ArgMax),
+    /// Rows of an input.
+    Feed(op::Feed),
 }
 
 impl Params {
@@ -73,6 +75,7 @@ impl Params {
             Self::Fill(p) => put(builder, opcode, rows, p),
             Self::Resize(p) => put(builder, opcode, rows, p),
             Self::ArgMax(p) => put(builder, opcode, rows, p),
+            Self::Feed(p) => put(builder, opcode, rows, p),
         }
     }
 }

@@ -98,7 +98,8 @@ fn spans(program: &Program, schedule: &Schedule) -> Vec<Option<(usize, usize)>> 
         let span = spans[buffer as usize].get_or_insert((at, at));
         *span = (span.0.min(at), span.1.max(at));
     };
-    for port in &program.inputs {
+    // Those that are given by rows are written by an operator.
+    for port in program.inputs.iter().filter(|port| port.rows == 0) {
         alive(port.tensor, 0);
     }
     for (at, step) in schedule.steps.iter().enumerate() {

@@ -63,12 +63,20 @@ pub fn schedule(program: &Program, choice: &Choice) -> Schedule {
             interleave(program, group, &mut schedule);
         } else {
             let rows = 0..usize::from(program.ops[next].rows);
-            schedule.steps.push(Step { op: next, rows });
+            push_steps(program, next, rows, &mut schedule.steps);
             next += 1;
         }
     }
     schedule.scratch_len = scratch_lens(program, &schedule.steps, &choice.tiles);
     schedule
+}
+
+/// Appends a step, or one for each row where the application gives them.
+fn push_steps(program: &Program, op: usize, rows: Range<usize>, steps: &mut Vec<Step>) {
+    match program.ops[op].params {
+        Params::Feed(_) => steps.extend(rows.map(|y| Step { op, rows: y..y + 1 })),
+        _ => steps.push(Step { op, rows }),
+    }
 }
 
 /// Scratch memory for the rows of the longest step of each convolution, or of a tile of them.
@@ -95,7 +103,8 @@ pub fn is_group(program: &Program, ops: &Range<usize>) -> bool {
     let inside = &program.ops[ops.clone()];
     let Some((_, before_last)) = inside.split_last() else { return false };
     let kept = |op: &ProgramOp| {
-        let ports = program.inputs.iter().chain(&program.outputs).map(|port| port.tensor);
+        let ports = program.inputs.iter().filter(|port| port.rows == 0).chain(&program.outputs);
+        let ports = ports.map(|port| port.tensor);
         let states = program.states.iter().map(|state| state.buffer.0);
         ports.chain(states).any(|tensor| tensor == op.writes.0)
     };
@@ -155,7 +164,7 @@ impl Round<'_> {
                 }
             }
             self.done.insert(op, rows.end);
-            self.steps.push(Step { op, rows });
+            push_steps(self.program, op, rows, &mut self.steps);
         }
     }
 }

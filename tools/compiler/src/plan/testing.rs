@@ -19,7 +19,7 @@ fn port(buffer: u16) -> Port {
         zero_point: 0,
         dims: [1; 6],
         order: [0; 6],
-        reserved: 0,
+        rows: 0,
     }
 }
 

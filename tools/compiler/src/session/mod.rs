@@ -10,7 +10,9 @@ mod port;
 use std::fs;
 use std::path::Path;
 
-use fixie::{ALL_OPS, Engine, Image};
+use fixie::{
+    ALL_OPS, Dtype, Engine, Image, InputPort, InputRow, Port, PortError, Progress, RunError,
+};
 use ndarray::ArrayD;
 
 use crate::metadata::{Metadata, MetadataError};
@@ -133,7 +135,8 @@ impl Network {
     ///
     /// [`SessionError::Bind`] if the arena is that of another, smaller network.
     pub fn session<'a>(&'a self, arena: &'a mut Arena) -> Result<Session<'a>, SessionError> {
-        Ok(Session { network: self, engine: Engine::new(self.image(), arena.0.bytes_mut())? })
+        let engine = Engine::new(self.image(), arena.0.bytes_mut())?;
+        Ok(Session { network: self, engine, rows: vec![Vec::new(); self.inputs.len()] })
     }
 }
 
@@ -146,6 +149,8 @@ pub struct Arena(AlignedBytes);
 pub struct Session<'a> {
     network: &'a Network,
     engine: Engine<'a, ALL_OPS>,
+    /// The bytes of each input that the engine takes row by row; empty for the others.
+    rows: Vec<Vec<u8>>,
 }
 
 impl<'a> Session<'a> {
@@ -154,9 +159,31 @@ impl<'a> Session<'a> {
         self.network
     }
 
-    /// The engine, to go step by step.
-    pub(crate) fn engine(&mut self) -> &mut Engine<'a, ALL_OPS> {
-        &mut self.engine
+    /// The engine, to look at between steps.
+    pub(crate) fn engine(&self) -> &Engine<'a, ALL_OPS> {
+        &self.engine
+    }
+
+    /// Runs the next step on the inputs that were given.
+    pub(crate) fn step(&mut self) -> Result<Progress, RunError> {
+        match self.engine.step()? {
+            Progress::NeedsRow => {
+                let row = self.engine.row().map_err(|_| RunError::NeedsRow)?;
+                give_row(&self.rows, row)?;
+                self.engine.step()
+            }
+            progress => Ok(progress),
+        }
+    }
+
+    /// The bytes of an input, before a run.
+    pub(crate) fn input(&self, index: usize) -> Option<&[u8]> {
+        let port = self.engine.image().input(index)?;
+        if port.rows == 0 {
+            self.engine.tensor(port.tensor)
+        } else {
+            self.rows.get(index).map(Vec::as_slice)
+        }
     }
 
     /// Clears the state.
@@ -172,7 +199,7 @@ impl<'a> Session<'a> {
     /// are not 8-bit.
     pub fn run(&mut self, inputs: &[ArrayD<f32>]) -> Result<(), SessionError> {
         self.quantize(inputs)?;
-        Ok(self.engine.run()?)
+        self.run_given()
     }
 
     /// Quantises real inputs as [`run`](Self::run) does, and gives the bytes of all of them one after
@@ -182,14 +209,11 @@ impl<'a> Session<'a> {
     ///
     /// As [`run`](Self::run).
     pub fn quantize(&mut self, inputs: &[ArrayD<f32>]) -> Result<Vec<u8>, SessionError> {
-        self.check_count(inputs.len())?;
-        let mut bytes = Vec::new();
-        for (index, (values, port)) in inputs.iter().zip(&self.network.inputs).enumerate() {
-            let mut input = self.engine.input(index)?;
-            input.quantize(&port.to_memory(values)?)?;
-            bytes.extend_from_slice(input.bytes_mut());
-        }
-        Ok(bytes)
+        self.give(inputs, |port, values| {
+            let mut bytes = vec![0; values.len()];
+            InputPort::new(port, &mut bytes).quantize(&values)?;
+            Ok(bytes)
+        })
     }
 
     /// As [`run`](Self::run), for inputs that are quantised already.
@@ -200,7 +224,7 @@ impl<'a> Session<'a> {
     /// are not 8-bit.
     pub fn run_raw(&mut self, inputs: &[ArrayD<i8>]) -> Result<(), SessionError> {
         self.fill(inputs)?;
-        Ok(self.engine.run()?)
+        self.run_given()
     }
 
     /// Fills the inputs as [`run_raw`](Self::run_raw) does, and gives the bytes of all of them one
@@ -210,16 +234,39 @@ impl<'a> Session<'a> {
     ///
     /// As [`run_raw`](Self::run_raw).
     pub fn fill(&mut self, inputs: &[ArrayD<i8>]) -> Result<Vec<u8>, SessionError> {
+        self.give(inputs, |port, values| {
+            if port.dtype == Dtype::I8 as u8 {
+                Ok(bytemuck::cast_slice(&values).to_vec())
+            } else {
+                Err(PortError::Dtype)
+            }
+        })
+    }
+
+    /// Gives the engine the bytes of each input, or keeps them until it asks for their rows.
+    fn give<T: Copy>(
+        &mut self,
+        inputs: &[ArrayD<T>],
+        bytes_of: impl Fn(Port, Vec<T>) -> Result<Vec<u8>, PortError>,
+    ) -> Result<Vec<u8>, SessionError> {
         self.check_count(inputs.len())?;
-        let mut bytes = Vec::new();
-        for (index, (values, port)) in inputs.iter().zip(&self.network.inputs).enumerate() {
-            let values = port.to_memory(values)?;
-            let mut input = self.engine.input(index)?;
-            port.check_raw(input.bytes_mut().len())?;
-            input.bytes_mut().copy_from_slice(bytemuck::cast_slice(&values));
-            bytes.extend_from_slice(input.bytes_mut());
+        let image = self.network.image();
+        let ports = (0..inputs.len()).filter_map(|index| image.input(index));
+        let mut all = Vec::new();
+        for (index, (values, port)) in inputs.iter().zip(ports).enumerate() {
+            let bytes = bytes_of(port, self.network.inputs[index].to_memory(values)?)?;
+            all.extend_from_slice(&bytes);
+            if port.rows == 0 {
+                self.engine.input(index)?.bytes_mut().copy_from_slice(&bytes);
+            } else {
+                self.rows[index] = bytes;
+            }
         }
-        Ok(bytes)
+        Ok(all)
+    }
+
+    fn run_given(&mut self) -> Result<(), SessionError> {
+        Ok(self.engine.run_rows(|row| give_row(&self.rows, row))?)
     }
 
     fn check_count(&self, found: usize) -> Result<(), SessionError> {
@@ -267,4 +314,12 @@ impl<'a> Session<'a> {
         }
         Ok(bytes)
     }
+}
+
+/// Writes the row that the engine asks for.
+fn give_row(rows: &[Vec<u8>], mut row: InputRow<'_>) -> Result<(), RunError> {
+    let bytes = row.port.bytes_mut();
+    let given = rows.get(row.input).and_then(|rows| rows.chunks_exact(bytes.len()).nth(row.index));
+    bytes.copy_from_slice(given.ok_or(RunError::NeedsRow)?);
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Inputs and outputs as the ONNX model knows them.
 
-use fixie::{Dtype, Image, Port, PortError};
+use fixie::{Dtype, Image, Port};
 use ndarray::{ArrayD, IxDyn};
 use serde::Serialize;
 
@@ -78,15 +78,6 @@ impl PortInfo {
     pub(super) fn to_onnx_layout<T: Clone>(&self, elements: Vec<T>) -> ArrayD<T> {
         from_memory(elements, &self.shape, &self.memory_order)
             .expect("the engine checked order and number of elements")
-    }
-
-    /// Whether `len_bytes` bytes of input are as many as there are elements.
-    pub(super) fn check_raw(&self, len_bytes: usize) -> Result<(), PortError> {
-        if len_bytes == self.shape.iter().product::<usize>() {
-            Ok(())
-        } else {
-            Err(PortError::Dtype)
-        }
     }
 }
 
