@@ -205,6 +205,31 @@ fn the_demo_needs_nothing_but_the_program() {
     assert!(bench.files().is_empty());
 }
 
+/// What `bench --json` prints, as far as a comparison reads it.
+fn saved_report(target: &str, instructions: u64) -> String {
+    serde_json::json!({
+        "target": target, "compiler": "rustc", "instructions": instructions,
+        "cycles_estimate": null, "macs": 10, "arena_bytes": 64, "stack_bytes": 32,
+        "code_bytes": 128, "image_bytes": 256, "layers": [{"name": "a", "instructions": 7}],
+    })
+    .to_string()
+}
+
+#[test]
+fn saved_reports_are_compared() {
+    let bench = Workbench::new();
+    bench.file("old.json", saved_report("cortex-m4", 2000));
+    bench.file("new.json", saved_report("cortex-m4", 1500));
+    bench.file("other.json", saved_report("cortex-m3", 1500));
+    bench.file("torn.json", "{\"target\": ");
+    let text = bench.succeeds(["bench", "--compare", "old.json", "new.json"]);
+    assert!(text.contains("−500") && text.contains("−25.0 %"), "{text}");
+    let arguments = ["bench", "--compare", "old.json", "new.json", "--json"];
+    assert_eq!(json(&bench.succeeds(arguments))["after"]["instructions"], 1500);
+    bench.fails(["bench", "--compare", "old.json", "other.json"], &["cortex-m3", "help:"]);
+    bench.fails(["bench", "--compare", "old.json", "torn.json"], &["torn.json is no report"]);
+}
+
 #[test]
 fn completions_and_manual_pages_know_every_verb() {
     let bench = Workbench::new();

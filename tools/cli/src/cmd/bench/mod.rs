@@ -1,3 +1,5 @@
+mod compare;
+
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,6 +10,7 @@ use fixie_compiler::session::{Network, SessionError};
 use fixie_emulator::{BOARDS, BenchReport, BenchRequest, Board, Layer, Stage};
 use ndarray::{ArrayD, IxDyn};
 
+use self::compare::{Comparison, Figures};
 use crate::diagnostics::{Context, Failure};
 use crate::progress::Progress;
 use crate::{output, table};
@@ -16,14 +19,20 @@ use crate::{output, table};
 ///
 /// Builds the bench firmware with the image inside, runs it in QEMU, and compares its outputs with
 /// this computer's. Counts are exact and repeatable; cycles are an estimate.
+///
+/// With `--compare A B` two images, or reports that `--json` printed of them (by another version of
+/// Fixie, say), are set side by side.
 #[derive(Debug, Args)]
 pub struct Cmd {
     /// The image.
-    #[arg(value_name = "MODEL.fixie")]
-    image: PathBuf,
-    /// The core.
-    #[arg(long, value_parser = board_parser())]
-    target: &'static Board,
+    #[arg(value_name = "MODEL.fixie", required_unless_present = "compare")]
+    image: Option<PathBuf>,
+    /// The core; not needed where two reports are compared.
+    #[arg(long, value_parser = board_parser(), required_unless_present = "compare")]
+    target: Option<&'static Board>,
+    /// Compare two images or saved reports.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["image", "hot"])]
+    compare: Option<Vec<PathBuf>>,
     /// Samples to run, as for `run`; without them one input of zeros.
     #[arg(long, value_name = "X.npy")]
     input: Option<PathBuf>,
@@ -42,11 +51,36 @@ fn board_parser() -> impl TypedValueParser<Value = &'static Board> {
 
 impl Cmd {
     pub fn run(self) -> Result<(), Failure> {
-        let network = Network::load(&self.image)
-            .context(|| format!("cannot read the image {}", self.image.display()))?;
-        let samples = samples(self.input.as_deref(), &network)?;
-        let report = measure(&network, self.target, &samples, self.hot)?;
+        if let Some([before, after]) = self.compare.as_deref() {
+            let comparison = Comparison::new(self.figures(before)?, self.figures(after)?)?;
+            return if self.json {
+                output::print_json(&comparison)
+            } else {
+                output::print(comparison.render())
+            };
+        }
+        let missing = || Failure::new("nothing to measure", "no image is named");
+        let report = self.report(self.image.as_deref().ok_or_else(missing)?)?;
         if self.json { output::print_json(&report) } else { output::print(render(&report)) }
+    }
+
+    /// Measures an image.
+    fn report(&self, image: &Path) -> Result<BenchReport, Failure> {
+        let reading = || format!("cannot read the image {}", image.display());
+        let network = Network::load(image).context(reading)?;
+        let samples = samples(self.input.as_deref(), &network)?;
+        let target = self.target.ok_or_else(|| {
+            Failure::new("cannot measure", "no core is named").help("say which one by `--target`")
+        })?;
+        measure(&network, target, &samples, self.hot)
+    }
+
+    /// The figures in a report, or of an image.
+    fn figures(&self, path: &Path) -> Result<Figures, Failure> {
+        match Figures::load(path)? {
+            Some(figures) => Ok(figures),
+            None => Ok(Figures::of(&self.report(path)?)),
+        }
     }
 }
 
