@@ -93,6 +93,17 @@ pub enum CompileError {
     /// No kernel does what a node asks for.
     #[error(transparent)]
     Lower(#[from] LowerError),
+    /// No plan fits the memory.
+    #[error(
+        "the smallest arena that was found has {needed} bytes, {budget} may be used: with \
+         `--input-rows` it may be smaller"
+    )]
+    RamBudget {
+        /// Bytes of the smallest arena that was found.
+        needed: usize,
+        /// Bytes that may be used.
+        budget: usize,
+    },
     /// The metadata cannot be written.
     #[error("the metadata cannot be written: {0}")]
     Metadata(#[from] io::Error),
@@ -140,6 +151,11 @@ pub fn assemble(
 ) -> Result<Compiled, CompileError> {
     let program = lower(&graph, options.target, options.inputs)?;
     let plan = plan(&program, options.optimize);
+    if let Optimize::Within(budget) = options.optimize
+        && plan.arena_len > budget
+    {
+        return Err(CompileError::RamBudget { needed: plan.arena_len, budget });
+    }
     let metadata = Metadata::describe(&graph, &program, &plan, (provenance, options.target));
     let packed = if options.strip { Vec::new() } else { metadata.pack()? };
     let image = pack(program, &plan, packed);

@@ -49,6 +49,9 @@ pub struct Cmd {
     /// where it is cheap) or ram (the smallest arena).
     #[arg(long, value_name = "GOAL", default_value_t)]
     optimize: Optimize,
+    /// Spend just as many instructions as bring the arena under this many bytes: 24576 or 24K.
+    #[arg(long, value_name = "BYTES", value_parser = bytes, conflicts_with = "optimize")]
+    ram_budget: Option<usize>,
     /// The shape of an input with symbolic dimensions: NAME=1,3,32,32. May be repeated.
     #[arg(long, value_name = "NAME=SHAPE", value_parser = shape)]
     shape: Vec<(String, Vec<usize>)>,
@@ -134,6 +137,16 @@ fn shape(text: &str) -> Result<(String, Vec<usize>), String> {
     Ok((name.to_owned(), extents))
 }
 
+/// `24576` or `24K`
+fn bytes(text: &str) -> Result<usize, String> {
+    let (number, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(number) => (number, 1024),
+        None => (text, 1),
+    };
+    let bytes = number.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+    bytes.filter(|&bytes| bytes > 0).ok_or_else(|| "as in `24576` or `24K`".to_owned())
+}
+
 /// `OUT=IN`
 fn state(text: &str) -> Result<(String, String), String> {
     let (output, input) = text.split_once('=').ok_or("as in `output=input`")?;
@@ -150,7 +163,7 @@ impl Cmd {
             calibrator: self.percentile.unwrap_or(self.calibrator),
             quantize: self.quantization.options(),
             reduce: !self.no_reduce,
-            optimize: self.optimize,
+            optimize: self.ram_budget.map_or(self.optimize, Optimize::Within),
             inputs: if self.input_rows { Inputs::ByRows } else { Inputs::Whole },
             strip: self.strip,
         };
@@ -252,6 +265,14 @@ mod tests {
         assert_eq!(shape("a=b=1"), Ok(("a=b".to_owned(), vec![1])));
         for wrong in ["x", "x=", "x=1,,2", "x=1,-1", "x=1,0", "x=a"] {
             assert!(shape(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn bytes_may_be_in_thousands() {
+        assert_eq!([bytes("24576"), bytes("24K")], [Ok(24576), Ok(24576)]);
+        for wrong in ["", "K", "0", "-1", "1M", "99999999999999999999K"] {
+            assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Optimize {
     Balanced,
     /// The smallest arena.
     Ram,
+    /// As much as brings the arena under this many bytes, and no more.
+    Within(usize),
 }
 
 /// A name that is no [`Optimize`]'s.
@@ -48,11 +50,12 @@ impl FromStr for Optimize {
 
 impl fmt::Display for Optimize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Latency => "latency",
-            Self::Balanced => "balanced",
-            Self::Ram => "ram",
-        })
+        match self {
+            Self::Latency => f.write_str("latency"),
+            Self::Balanced => f.write_str("balanced"),
+            Self::Ram => f.write_str("ram"),
+            Self::Within(bytes) => write!(f, "within {bytes} bytes"),
+        }
     }
 }
 
@@ -62,6 +65,8 @@ const MAX_GROUP: usize = 12;
 const ROWS: [usize; 4] = [1, 2, 4, 8];
 /// Limits of the rows per step that are tried.
 const STEP_ROWS: [usize; 4] = [1, 2, 4, usize::MAX];
+/// Added to the score of a plan that does not fit; others stay far below.
+const MISFIT: f64 = 1000.0;
 /// Into how many tiles depthwise layers are cut that need scratch memory for their rows.
 const TILES: [usize; 3] = [1, 2, 4];
 
@@ -79,6 +84,7 @@ pub fn choice(program: &Program, optimize: Optimize) -> Choice {
         search.judge(improved.choice, Effort::Full)
     });
     let best = found.into_iter().min_by(|a, b| a.score.total_cmp(&b.score));
+    let best = best.map(|best| search.without_needless_groups(best));
     best.map_or(whole, |best| search.without_needless_tiles(best).choice)
 }
 
@@ -100,11 +106,15 @@ impl Search<'_> {
     fn judge(&self, choice: Choice, effort: Effort) -> Judged {
         let arena_len = arrange(self.program, &choice, effort).arena_len as f64;
         let spent = cost::instructions(self.program, &choice) / self.whole;
-        let price = match self.optimize {
-            Optimize::Ram => 0.001,
-            _ => 3.0,
+        let score = match self.optimize {
+            Optimize::Latency => spent.ln(),
+            Optimize::Balanced => arena_len.ln() + 3.0 * spent.ln(),
+            Optimize::Ram => arena_len.ln() + 0.001 * spent.ln(),
+            // What does not fit is worse than all that fits.
+            Optimize::Within(bytes) if arena_len > bytes as f64 => MISFIT + arena_len.ln(),
+            Optimize::Within(_) => spent.ln(),
         };
-        Judged { choice, score: arena_len.ln() + price * spent.ln() }
+        Judged { choice, score }
     }
 
     /// Greedy: of all groups the one that helps most is added, instead of those that it meets, as
@@ -127,6 +137,19 @@ impl Search<'_> {
                 _ => return best,
             }
         }
+    }
+
+    /// Executes groups operator by operator again where the others do without them.
+    fn without_needless_groups(&self, mut best: Judged) -> Judged {
+        for group in best.choice.groups.clone() {
+            let mut choice = best.choice.clone();
+            choice.groups.retain(|other| *other != group);
+            let other = self.judge(choice, Effort::Full);
+            if other.score < best.score {
+                best = other;
+            }
+        }
+        best
     }
 
     /// Gives layers that are cut into tiles memory for all their rows where that is free.
@@ -181,5 +204,21 @@ mod tests {
             assert!(least.arena_len < whole.arena_len, "{} {}", least.arena_len, whole.arena_len);
             assert!(whole.rings.is_empty() && !least.rings.is_empty());
         }
+    }
+
+    #[test]
+    fn a_budget_is_met_by_the_cheapest_plan() {
+        let program = conv_chain(32, 6);
+        let [whole, least] =
+            [Optimize::Latency, Optimize::Ram].map(|goal| plan(&program, goal).arena_len);
+        let cost = |bytes| {
+            let optimize = Optimize::Within(bytes);
+            assert!(plan(&program, optimize).arena_len <= bytes, "{bytes}");
+            cost::instructions(&program, &choice(&program, optimize))
+        };
+        let costs = [least, (least + whole) / 2, whole].map(cost);
+        assert!(costs[0] >= costs[1] && costs[1] >= costs[2], "{costs:?}");
+        assert_eq!(costs[2], cost::instructions(&program, &Choice::default()));
+        assert!(plan(&program, Optimize::Within(least / 2)).arena_len > least / 2);
     }
 }
