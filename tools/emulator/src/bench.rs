@@ -245,9 +245,13 @@ fn layer_reports(request: &BenchRequest<'_>, steps: &[Counters]) -> Vec<LayerRep
     reports.collect()
 }
 
-/// The estimate, for the one core that the profiler has a model of.
+/// The estimate, for the cores that the profiler has a model of.
 fn cycles_estimate(board: &Board, counters: Counters) -> Option<u64> {
-    (board.cpu == Some("cortex-m4")).then_some(counters.cortex_m4_cycles)
+    match board.cpu? {
+        "cortex-m4" => Some(counters.cortex_m4_cycles),
+        "cortex-m7" => Some(counters.cortex_m7_cycles),
+        _ => None,
+    }
 }
 
 /// Adds the blocks up by the functions that they lie in.

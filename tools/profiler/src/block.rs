@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::cortex_m4;
 use crate::decode::{Class, Instruction};
 use crate::profile::Counters;
+use crate::{cortex_m4, cortex_m7};
 
 /// Code that QEMU translated as one piece: entered at its start, left after its end.
 #[derive(Debug)]
@@ -25,6 +25,7 @@ impl Block {
     pub fn new(address: u64, instructions: &[Instruction]) -> Self {
         let count = |class| instructions.iter().filter(|one| one.class == class).count() as u64;
         let timings = instructions.iter().map(|one| one.timing);
+        let issues = instructions.iter().map(|one| one.issue);
         Self {
             address,
             end_address: address + instructions.iter().map(|one| one.len_bytes).sum::<u64>(),
@@ -35,6 +36,7 @@ impl Block {
                 multiplies: count(Class::Multiply),
                 branches: count(Class::Branch),
                 cortex_m4_cycles: cortex_m4::straight_line_cycles(timings),
+                cortex_m7_cycles: cortex_m7::straight_line_cycles(issues),
             },
             executions: AtomicU64::new(0),
             departures: AtomicU64::new(0),

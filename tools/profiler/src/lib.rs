@@ -22,11 +22,13 @@
 //!
 //! # Cycles
 //!
-//! For Arm code the profile carries an estimate of Cortex-M4 cycles; [`cortex_m4`] states where
-//! the timings come from and what they leave out. Instruction counts are exact, cycles are not.
+//! For Arm code the profile carries estimates of Cortex-M4 and Cortex-M7 cycles; [`cortex_m4`] and
+//! [`cortex_m7`] state where the timings come from and what they leave out. Instruction counts are
+//! exact, cycles are not.
 
 mod block;
 pub mod cortex_m4;
+pub mod cortex_m7;
 pub mod decode;
 mod options;
 mod plugin;

@@ -30,6 +30,8 @@ pub struct Counters {
     pub branches: u64,
     /// Estimated cycles on a Cortex-M4 without wait states; 0 for RISC-V code.
     pub cortex_m4_cycles: u64,
+    /// Estimated cycles on a Cortex-M7 without wait states; 0 for RISC-V code.
+    pub cortex_m7_cycles: u64,
 }
 
 /// A stretch of code with one entry, and how often it ran.
@@ -79,6 +81,7 @@ impl Counters {
             multiplies: combine(self.multiplies, other.multiplies),
             branches: combine(self.branches, other.branches),
             cortex_m4_cycles: combine(self.cortex_m4_cycles, other.cortex_m4_cycles),
+            cortex_m7_cycles: combine(self.cortex_m7_cycles, other.cortex_m7_cycles),
         }
     }
 }

@@ -2,11 +2,13 @@
 //! Cortex-M4 spends on it. Only what the counters need is decoded.
 
 mod helium;
+mod operands;
 pub mod rv32;
 pub mod thumb;
 mod thumb32;
 
 use crate::cortex_m4::Timing;
+use crate::cortex_m7::Issue;
 
 /// What the counters know of one instruction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Instruction {
     pub class: Class,
     /// Its time on a Cortex-M4; nothing for RISC-V.
     pub timing: Timing,
+    /// How a Cortex-M7 issues it; nothing for RISC-V.
+    pub issue: Issue,
 }
 
 /// The kinds of work that are counted apart.
@@ -36,12 +40,12 @@ pub enum Class {
 
 impl Instruction {
     /// A 16-bit instruction.
-    const fn short(class: Class, timing: Timing) -> Self {
-        Self { len_bytes: 2, class, timing }
+    const fn short(class: Class, timing: Timing, issue: Issue) -> Self {
+        Self { len_bytes: 2, class, timing, issue }
     }
 
     /// A 32-bit instruction.
-    const fn long(class: Class, timing: Timing) -> Self {
-        Self { len_bytes: 4, class, timing }
+    const fn long(class: Class, timing: Timing, issue: Issue) -> Self {
+        Self { len_bytes: 4, class, timing, issue }
     }
 }

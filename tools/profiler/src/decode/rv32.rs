@@ -3,14 +3,19 @@
 
 use super::{Class, Instruction};
 use crate::cortex_m4::Timing;
+use crate::cortex_m7::Issue;
 
 /// Decodes the instruction that starts with the halfword `first`; `second` matters if it is long.
 pub fn decode(first: u16, second: u16) -> Instruction {
     let nothing = Timing::Cycles(0);
     if is_long(first) {
-        Instruction::long(long_class(u32::from(second) << 16 | u32::from(first)), nothing)
+        Instruction::long(
+            long_class(u32::from(second) << 16 | u32::from(first)),
+            nothing,
+            Issue::NONE,
+        )
     } else {
-        Instruction::short(short_class(first), nothing)
+        Instruction::short(short_class(first), nothing, Issue::NONE)
     }
 }
 

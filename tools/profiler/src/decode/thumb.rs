@@ -1,7 +1,7 @@
 //! Thumb: the 16-bit encodings (Armv7-M Architecture Reference Manual, A5.2), and the way to the
 //! 32-bit ones.
 
-use super::{Class, Instruction, thumb32};
+use super::{Class, Instruction, operands, thumb32};
 use crate::cortex_m4::{NO_REGISTER, Timing};
 
 /// Stack pointer and program counter as register numbers.
@@ -30,7 +30,7 @@ fn decode_short(code: u16) -> Instruction {
         0b11_1000 | 0b11_1001 => (Class::Branch, Timing::ONE), // B
         _ => (Class::Other, Timing::ONE),
     };
-    Instruction::short(class, timing)
+    Instruction::short(class, timing, operands::short(code))
 }
 
 /// A5.2.3: MOV, ADD and CMP of high registers, BX, BLX.

@@ -2,7 +2,7 @@
 //! loops of Armv8.1-M and the floating-point extension).
 
 use super::thumb::{PC, bits, load, multiple, store};
-use super::{Class, Instruction, helium};
+use super::{Class, Instruction, helium, operands};
 use crate::cortex_m4::{DIVIDE_CYCLES, NO_REGISTER, Timing};
 
 /// Decodes a pair of halfwords of which the first announces the second.
@@ -15,7 +15,7 @@ pub(super) fn decode(first: u16, second: u16) -> Instruction {
         0b111_1101 => multiply_or_data(first),
         _ => (Class::Other, Timing::ONE), // data processing with a shifted register or an immediate
     };
-    Instruction::long(class, timing)
+    Instruction::long(class, timing, operands::long(first, second))
 }
 
 /// A5.3.5 and A5.3.6: LDM, STM; LDRD, STRD, exclusive accesses, table branches.
