@@ -22,6 +22,7 @@ pub const fn header(bytes: &[u8]) -> Preview {
 /// `include_image!(pub mod kws = "kws.fixie")` (the path as in [`include_bytes!`]) declares
 ///
 /// - `kws::BYTES`: the image, aligned, in flash;
+/// - `kws::OPS`: the operators that it needs, for the type of an engine or application;
 /// - `kws::Arena`: an arena of exactly the length that it needs;
 /// - `kws::Engine<'a>`: an engine with exactly the operators that it needs;
 /// - `kws::bind(&mut Arena)`: binds the two.
@@ -37,10 +38,12 @@ macro_rules! include_image {
 
             /// The image.
             pub static BYTES: &[u8] = &STORED.0;
+            /// The operators that the image needs: `OpSet::bits`.
+            pub const OPS: u64 = HEADER.op_set;
             /// An arena of exactly the length that the image needs.
             pub type Arena = $crate::Arena<{ HEADER.arena_len as usize }>;
             /// An engine with exactly the operators that the image needs.
-            pub type Engine<'a> = $crate::Engine<'a, { HEADER.op_set }>;
+            pub type Engine<'a> = $crate::Engine<'a, OPS>;
 
             /// Binds the image to an arena.
             ///

@@ -29,6 +29,8 @@ pub struct Board {
     pub flash: Region,
     /// Static data, below the stack.
     pub ram: Region,
+    /// Ticks a second of the timer that firmware uses: `SysTick` or the machine timer.
+    pub timer_hz: u32,
 }
 
 /// A program of the QEMU family.
@@ -64,6 +66,7 @@ pub const BOARDS: &[Board] = &[
         opt_level: "3",
         flash: region(0, 256 * KIB),
         ram: region(0x2000_0000, 16 * KIB),
+        timer_hz: 16_000_000,
     },
     Board {
         // The machine has a Cortex-M3, which executes all of this core's instructions: it stands
@@ -77,6 +80,7 @@ pub const BOARDS: &[Board] = &[
         opt_level: "3",
         flash: region(0, 4 * MIB),
         ram: region(0x2000_0000, 4 * MIB),
+        timer_hz: 25_000_000,
     },
     Board {
         name: "cortex-m3",
@@ -88,6 +92,7 @@ pub const BOARDS: &[Board] = &[
         opt_level: "3",
         flash: region(0, 4 * MIB),
         ram: region(0x2000_0000, 4 * MIB),
+        timer_hz: 25_000_000,
     },
     Board {
         name: "cortex-m4",
@@ -99,6 +104,7 @@ pub const BOARDS: &[Board] = &[
         opt_level: "2",
         flash: region(0, 4 * MIB),
         ram: region(0x2000_0000, 4 * MIB),
+        timer_hz: 25_000_000,
     },
     Board {
         name: "cortex-m7",
@@ -110,6 +116,7 @@ pub const BOARDS: &[Board] = &[
         opt_level: "2",
         flash: region(0, 4 * MIB),
         ram: region(0x2000_0000, 4 * MIB),
+        timer_hz: 25_000_000,
     },
     Board {
         // Firmware runs in the secure state, so both memories are at their secure aliases.
@@ -122,6 +129,7 @@ pub const BOARDS: &[Board] = &[
         opt_level: "2",
         flash: region(0x1000_0000, 4 * MIB),
         ram: region(0x3800_0000, 2 * MIB),
+        timer_hz: 20_000_000,
     },
     Board {
         // Tightly coupled memories, at their secure aliases.
@@ -134,6 +142,7 @@ pub const BOARDS: &[Board] = &[
         opt_level: "3",
         flash: region(0x1000_0000, 512 * KIB),
         ram: region(0x3000_0000, 512 * KIB),
+        timer_hz: 32_000_000,
     },
     Board {
         // The machine has no flash at its reset address: the first half of its RAM plays that part.
@@ -146,6 +155,7 @@ pub const BOARDS: &[Board] = &[
         opt_level: "3",
         flash: region(0x8000_0000, 8 * MIB),
         ram: region(0x8080_0000, 8 * MIB),
+        timer_hz: 10_000_000,
     },
 ];
 

@@ -35,6 +35,18 @@ pub const BARE: Application =
 pub const CALIBRATION: Application =
     Application { package: "fixie-calibration", binary: "calibration", semihosting: true };
 
+/// Spots keywords in a recording.
+pub const KEYWORD: Application =
+    Application { package: "fixie-emulated", binary: "keyword", semihosting: true };
+
+/// Recognises activities in a recording.
+pub const MOTION: Application =
+    Application { package: "fixie-emulated", binary: "motion", semihosting: true };
+
+/// Classifies recorded pictures.
+pub const CAMERA: Application =
+    Application { package: "fixie-emulated", binary: "camera", semihosting: true };
+
 /// A program built for a board.
 #[derive(Debug, Clone)]
 pub struct Firmware {

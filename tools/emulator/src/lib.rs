@@ -12,7 +12,8 @@
 //! - [`toolchain`]: which compiler builds for a target, and with which `core`;
 //! - [`firmware`]: building an application for a board;
 //! - [`elf`]: what a built file tells: sizes, symbols;
-//! - [`qemu`]: running it.
+//! - [`qemu`]: running it;
+//! - [`log`]: reading what it logged.
 //!
 //! Everything that is built lies under `target/` of the workspace (or `CARGO_TARGET_DIR`), and is
 //! built again only when its sources, the compiler or the image change. Concurrent calls wait for
@@ -27,6 +28,7 @@ mod digest;
 pub mod elf;
 mod error;
 pub mod firmware;
+pub mod log;
 mod plugin;
 pub mod qemu;
 mod site;

@@ -23,8 +23,33 @@ pub struct Run<'a> {
     pub input: &'a [u8],
     /// When it is given up.
     pub limit: Duration,
+    /// At which speed it runs in emulated time.
+    pub speed: Speed,
     /// Whether the profiler counts, and between which of its marks blocks are listed too.
     pub profile: Profiling,
+}
+
+/// How emulated time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speed {
+    /// As the host's: for firmware that reads no clock.
+    Host,
+    /// Each instruction takes 2ⁿ ns, and sleeping takes no time of the host's: a run is the same
+    /// every time. 4 stands for 62.5 million instructions a second.
+    Instructions {
+        /// The n, 0 to 10.
+        shift: u8,
+    },
+}
+
+impl Speed {
+    /// The value of `-icount`, if time is counted in instructions.
+    fn icount(self) -> Option<String> {
+        match self {
+            Self::Host => None,
+            Self::Instructions { shift } => Some(format!("shift={shift},sleep=off")),
+        }
+    }
 }
 
 /// What the profiler does during a run.
@@ -50,13 +75,15 @@ pub struct Outcome {
     pub output: Vec<u8>,
     /// `report.txt`; empty if the firmware wrote none.
     pub report: String,
+    /// What the firmware logged, as defmt encodes it: see [`log`](crate::log).
+    pub log: Vec<u8>,
     /// The counts, if they were asked for.
     pub profile: Option<Profile>,
 }
 
 impl Default for Run<'_> {
     fn default() -> Self {
-        Self { input: &[], limit: DEFAULT_LIMIT, profile: Profiling::Off }
+        Self { input: &[], limit: DEFAULT_LIMIT, speed: Speed::Host, profile: Profiling::Off }
     }
 }
 
@@ -86,6 +113,7 @@ impl Firmware {
             .args(["-machine", board.machine, "-nographic", "-monitor", "none", "-serial", "null"])
             .args(["-semihosting-config", "enable=on,target=native", "-kernel", "firmware.elf"])
             .args(board.emulator.arguments())
+            .args(run.speed.icount().iter().flat_map(|value| ["-icount", value]))
             .args(plugin.iter().flat_map(|argument| ["-plugin", argument]))
             .stdin(Stdio::null())
             .stdout(files.create("stdout.txt")?)
@@ -173,6 +201,7 @@ impl Files<'_> {
         Ok(Outcome {
             output: fs::read(self.path("output.bin")).unwrap_or_default(),
             report: self.text("report.txt"),
+            log: fs::read(self.path("stdout.txt")).unwrap_or_default(),
             profile,
         })
     }

@@ -43,9 +43,11 @@ impl Site {
     }
 
     /// Everything but sources and image that a build depends on.
-    pub fn fingerprint(&self) -> Result<[String; 4], EmulatorError> {
-        let opt_level = self.board.opt_level.to_owned();
-        Ok([self.toolchain.version.clone(), self.flags()?, opt_level, self.board.memory_x()])
+    pub fn fingerprint(&self) -> Result<[String; 5], EmulatorError> {
+        let Board { opt_level, timer_hz, .. } = self.board;
+        let of_board = [opt_level.to_string(), self.board.memory_x(), timer_hz.to_string()];
+        let [opt_level, memory_x, timer_hz] = of_board;
+        Ok([self.toolchain.version.clone(), self.flags()?, opt_level, memory_x, timer_hz])
     }
 
     fn image_path(&self) -> PathBuf {
@@ -62,7 +64,8 @@ impl Site {
             .arg(self.directory.join("build"))
             .env("CARGO_ENCODED_RUSTFLAGS", self.flags()?)
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", self.board.opt_level)
-            .env("FIXIE_IMAGE", self.image_path());
+            .env("FIXIE_IMAGE", self.image_path())
+            .env("FIXIE_TIMER_HZ", self.board.timer_hz.to_string());
         Ok(command)
     }
 
