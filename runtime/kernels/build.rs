@@ -4,7 +4,8 @@
 //! triple, those of Armv8-M by `-C target-cpu` or `-C target-feature=+dsp` in the rustflags.
 //! `cfg(fixie_armv8m)` is set for all of Armv8-M's main line, `cfg(fixie_helium)` for its cores with
 //! Helium, by `-C target-cpu` or `-C target-feature=+mve`; `cfg(fixie_armv7m)` for Cortex-M3,
-//! `cfg(fixie_armv6m)` for Cortex-M0 and M0+.
+//! `cfg(fixie_armv6m)` for Cortex-M0 and M0+, `cfg(fixie_dual_issue)` for cores with the DSP extension
+//! that issue two instructions at a time, by `-C target-cpu`.
 
 use std::env;
 
@@ -15,7 +16,11 @@ const DSP_CORES: [&str; 6] =
 /// Armv8-M cores whose `-C target-cpu` name implies Helium, as for LLVM.
 const HELIUM_CORES: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
+/// Cores that issue most pairs of instructions at a time.
+const DUAL_ISSUE_CORES: [&str; 1] = ["cortex-m7"];
+
 fn main() {
+    println!("cargo::rustc-check-cfg=cfg(fixie_dual_issue)");
     println!("cargo::rustc-check-cfg=cfg(fixie_dsp)");
     println!("cargo::rustc-check-cfg=cfg(fixie_armv8m)");
     println!("cargo::rustc-check-cfg=cfg(fixie_helium)");
@@ -36,6 +41,9 @@ fn main() {
     }
     if target.starts_with("thumbv7em") || (armv8m && chooses(&flags, &DSP_CORES, "+dsp")) {
         println!("cargo::rustc-cfg=fixie_dsp");
+    }
+    if chooses(&flags, &DUAL_ISSUE_CORES, "") {
+        println!("cargo::rustc-cfg=fixie_dual_issue");
     }
     if armv8m && chooses(&flags, &HELIUM_CORES, "+mve") {
         println!("cargo::rustc-cfg=fixie_helium");

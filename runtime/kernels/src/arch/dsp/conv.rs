@@ -11,6 +11,10 @@ use crate::arch::view::{Dst, Src};
 // refuse instructions that not all of Armv8-M has.
 #[cfg(fixie_armv8m)]
 global_asm!(".cpu cortex-m33");
+#[cfg(fixie_dual_issue)]
+global_asm!(".equ DUAL_ISSUE, 1");
+#[cfg(not(fixie_dual_issue))]
+global_asm!(".equ DUAL_ISSUE, 0");
 global_asm!(include_str!("conv.s"), options(raw));
 
 /// Arguments of `fixie_paired_blocks`.

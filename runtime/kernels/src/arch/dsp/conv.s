@@ -33,6 +33,40 @@
     .equ BLOCKS_FRAME, 72
     .equ UNROLL, 8
 
+@ Half of a group of four taps, of three pixels and a pair of channels, and the end of the loop.
+@ Cores that issue two instructions at a time (DUAL_ISSUE) extend the weights beside a product that
+@ needs them as they are, which takes a register more: the end of the patch is loaded again then.
+    .if DUAL_ISSUE
+    .macro TWO_TAPS weights
+    smlad   r8, \weights, r4, r8
+    smlad   r9, \weights, r5, r9
+    sxtb16  r7, \weights
+    smlad   r10, \weights, r6, r10
+    smlad   r11, r7, r4, r11
+    smlad   r12, r7, r5, r12
+    smlad   lr, r7, r6, lr
+    .endm
+    .macro LOOP_TO label
+    ldr     r7, [sp, #PATCH_END]
+    cmp     r0, r7
+    bne     \label
+    .endm
+    .else
+    .macro TWO_TAPS weights
+    smlad   r8, \weights, r4, r8
+    smlad   r9, \weights, r5, r9
+    smlad   r10, \weights, r6, r10
+    sxtb16  \weights, \weights
+    smlad   r11, \weights, r4, r11
+    smlad   r12, \weights, r5, r12
+    smlad   lr, \weights, r6, lr
+    .endm
+    .macro LOOP_TO label
+    cmp     r0, r7
+    bne     \label
+    .endm
+    .endif
+
 @ Starts the sums of a pair with its constants and its first four taps, and enters the loop.
     .macro FIRST_TAPS
     ldrd    r8, r11, [r1], #8
@@ -46,13 +80,7 @@
     smlad   lr, r2, r6, r11
     smlad   r11, r2, r4, r11
     ldmia   r0!, {r4-r6}
-    smlad   r8, r3, r4, r8
-    smlad   r9, r3, r5, r9
-    smlad   r10, r3, r6, r10
-    sxtb16  r3, r3
-    smlad   r11, r3, r4, r11
-    smlad   r12, r3, r5, r12
-    smlad   lr, r3, r6, lr
+    TWO_TAPS r3
     ldr     pc, [sp, #ENTRY]
     .endm
 
@@ -125,24 +153,11 @@ fixie_paired_blocks:
 5:  .rept UNROLL
     ldrd    r2, r3, [r1], #8
     ldmia   r0!, {r4-r6}
-    smlad   r8, r2, r4, r8
-    smlad   r9, r2, r5, r9
-    smlad   r10, r2, r6, r10
-    sxtb16  r2, r2
-    smlad   r11, r2, r4, r11
-    smlad   r12, r2, r5, r12
-    smlad   lr, r2, r6, lr
+    TWO_TAPS r2
     ldmia   r0!, {r4-r6}
-    smlad   r8, r3, r4, r8
-    smlad   r9, r3, r5, r9
-    smlad   r10, r3, r6, r10
-    sxtb16  r3, r3
-    smlad   r11, r3, r4, r11
-    smlad   r12, r3, r5, r12
-    smlad   lr, r3, r6, lr
+    TWO_TAPS r3
     .endr
-    cmp     r0, r7
-    bne     5b
+    LOOP_TO 5b
     ldrd    r2, r3, [r1], #8
     ldm     sp, {r0, r4-r6}
     sub     r8, r8, r11
