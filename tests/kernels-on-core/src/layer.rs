@@ -266,6 +266,6 @@ fn port(tensor: TensorId, len: usize) -> Port {
         zero_point: 0,
         dims: [len as u32, 1, 1, 1, 1, 1],
         order: [0; 6],
-        reserved: 0,
+        rows: 0,
     }
 }
