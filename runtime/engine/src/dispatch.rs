@@ -45,7 +45,7 @@ macro_rules! dispatch {
 
 dispatch! {
     Conv, ConvPaired, Depthwise, DepthwisePlanar, MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu,
-    Softmax, Copy, Fill, Resize, ArgMax, ConvBlocked, Feed,
+    Softmax, Copy, Fill, Resize, ArgMax, ConvBlocked, Feed, ConvVectors,
 }
 
 /// Whether an engine of the operator set `OPS` contains a kernel: known at compile time.

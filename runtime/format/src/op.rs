@@ -92,6 +92,8 @@ operators! {
     ConvBlocked = 17: Conv,
     /// Waits for a row of an input that the application gives row by row.
     Feed = 18: Feed,
+    /// As `Conv`, for cores with vectors of 16 bytes: see [`vectors`].
+    ConvVectors = 19: Conv,
 }
 
 /// A set of operators.
@@ -573,6 +575,45 @@ pub mod blocked {
     /// Words of one channel with `quads` groups of 4 taps.
     pub const fn channel_words(quads: usize) -> usize {
         CONSTANT_WORDS + quads
+    }
+}
+
+/// Weights of [`Opcode::ConvVectors`]: a stream of bytes, block of output channels by block.
+///
+/// ```text
+/// weights := group*                      // `groups` of them
+/// group   := block*                      // channels 0 to 7, 8 to 15, …
+/// block   := step* bias:i32×8 multiplier:i32×8
+/// step    := w:i8×16 …                   // 16 taps each of 8 channels
+/// ```
+///
+/// Taps run over `[kernel_h][kernel_w][in_c / groups]`; zeros follow up to a multiple of
+/// [`LANES`](vectors::LANES). The channels of a step lie in the order
+/// [`CHANNEL_ORDER`](vectors::CHANNEL_ORDER), bias and multipliers in the usual one. If the
+/// channels of a group are no multiple of [`CHANNELS`](vectors::CHANNELS), its last block starts so
+/// much earlier: there are at least as many as a block has.
+///
+/// `bias` and `multipliers` of the record are not used, `shift` is 0.
+pub mod vectors {
+    /// Taps of a vector.
+    pub const LANES: usize = 16;
+    /// Output channels of a block.
+    pub const CHANNELS: usize = 8;
+    /// Order of the channels within a step: a pair of sums goes to every other lane of a vector of
+    /// four.
+    pub const CHANNEL_ORDER: [usize; CHANNELS] = [0, 2, 1, 3, 4, 6, 5, 7];
+
+    /// Vectors of a patch of `taps` taps.
+    pub const fn patch_vectors(taps: usize) -> usize {
+        taps.div_ceil(LANES)
+    }
+
+    /// Bytes of one block; `None` if they overflow.
+    pub const fn block_len(patch_vectors: usize) -> Option<usize> {
+        match patch_vectors.checked_mul(LANES * CHANNELS) {
+            Some(weights) => weights.checked_add(2 * CHANNELS * size_of::<i32>()),
+            None => None,
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 use fixie_format::Opcode;
 use fixie_format::op;
 
-use crate::ops::{conv, conv_blocked, conv_paired, depthwise, depthwise_planar};
+use crate::ops::{conv, conv_blocked, conv_paired, conv_vectors, depthwise, depthwise_planar};
 
 /// Bytes of scratch memory that a convolution by `opcode` needs for steps of at most `rows` rows;
 /// `None` if they overflow, or if `opcode` is no convolution.
@@ -17,6 +17,7 @@ pub fn scratch_len(params: &op::Conv, opcode: Opcode, rows: usize) -> Option<usi
         Opcode::Conv => conv::scratch_len(params),
         Opcode::ConvPaired => conv_paired::scratch_len(params),
         Opcode::ConvBlocked => conv_blocked::scratch_len(params),
+        Opcode::ConvVectors => conv_vectors::scratch_len(params),
         Opcode::Depthwise => depthwise::scratch_len(params),
         Opcode::DepthwisePlanar => depthwise_planar::scratch_len(params, rows),
         _ => None,
@@ -34,10 +35,10 @@ mod pack {
 
     use fixie_format::Opcode;
     use fixie_format::op::paired::{TAP_ALIGN, TAP_ORDER};
-    use fixie_format::op::{self, blocked, planar};
+    use fixie_format::op::{self, blocked, planar, vectors};
 
     use crate::ops::patch::Shape;
-    use crate::ops::{conv_blocked, conv_paired, depthwise_planar};
+    use crate::ops::{conv_blocked, conv_paired, conv_vectors, depthwise_planar};
 
     /// The constants of a convolution, as the format's `Conv` orders them.
     #[derive(Clone, Copy, Debug)]
@@ -53,10 +54,10 @@ mod pack {
     /// The bytes at the record's `weights` for `opcode`; `None` if it cannot compute this
     /// convolution exactly, or if the constants do not have the record's extents.
     ///
-    /// `params` needs everything but tensors and offsets. `ConvPaired`, `ConvBlocked` and
-    /// `DepthwisePlanar` carry bias and multipliers with the weights: the image need not hold them
-    /// once more, the record's `bias` and `multipliers` can be 0. `Conv` and `Depthwise` take every convolution that is
-    /// well-formed (and depthwise).
+    /// `params` needs everything but tensors and offsets. All but `Conv` and `Depthwise` carry bias
+    /// and multipliers with the weights: the image need not hold them once more, the record's `bias`
+    /// and `multipliers` can be 0. Those two take every convolution that is well-formed (and
+    /// depthwise).
     pub fn pack(opcode: Opcode, params: &op::Conv, constants: Constants<'_>) -> Option<Vec<u8>> {
         let shape = Shape::new(params)?;
         let out_c = usize::from(params.window.out_c);
@@ -66,6 +67,7 @@ mod pack {
             Opcode::Conv => Some(bytemuck::cast_slice(constants.weights).to_vec()),
             Opcode::ConvPaired => paired_stream(params, &shape, constants),
             Opcode::ConvBlocked => blocked_stream(params, &shape, constants),
+            Opcode::ConvVectors => vectors_stream(params, &shape, constants),
             Opcode::Depthwise => depthwise_order(params, &shape, constants.weights),
             Opcode::DepthwisePlanar => planar_stream(params, constants),
             _ => None,
@@ -141,6 +143,35 @@ mod pack {
             bytes.extend(&padding);
         }
         Some(bytes)
+    }
+
+    /// The stream of [`vectors`].
+    fn vectors_stream(
+        params: &op::Conv,
+        shape: &Shape,
+        constants: Constants<'_>,
+    ) -> Option<Vec<u8>> {
+        conv_vectors::takes(params, shape).then_some(())?;
+        let mut bytes = Vec::new();
+        for group in channels(shape, constants).chunks_exact(shape.group_out) {
+            for first in (0..group.len()).step_by(vectors::CHANNELS) {
+                let first = first.min(group.len() - vectors::CHANNELS);
+                push_block(&mut bytes, &group[first..][..vectors::CHANNELS], shape.taps);
+            }
+        }
+        Some(bytes)
+    }
+
+    /// Appends the channels of a block.
+    fn push_block(bytes: &mut Vec<u8>, channels: &[Channel<'_>], taps: usize) {
+        for first in (0..taps).step_by(vectors::LANES) {
+            for channel in vectors::CHANNEL_ORDER.map(|n| &channels[n]) {
+                let weights = channel.weights[first..].iter().map(|&w| w as u8);
+                bytes.extend(weights.chain([0; vectors::LANES]).take(vectors::LANES));
+            }
+        }
+        bytes.extend(channels.iter().flat_map(|channel| channel.bias.to_le_bytes()));
+        bytes.extend(channels.iter().flat_map(|channel| channel.multiplier.to_le_bytes()));
     }
 
     /// The stream of [`paired`](fixie_format::op::paired).

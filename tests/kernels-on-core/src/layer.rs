@@ -39,9 +39,9 @@ impl Kind {
     pub fn opcodes(self) -> &'static [Opcode] {
         match self {
             Self::Pointwise | Self::Spatial => {
-                &[Opcode::ConvPaired, Opcode::ConvBlocked, Opcode::Conv]
+                &[Opcode::ConvPaired, Opcode::ConvBlocked, Opcode::ConvVectors, Opcode::Conv]
             }
-            Self::Dense => &[Opcode::ConvPaired, Opcode::Conv],
+            Self::Dense => &[Opcode::ConvPaired, Opcode::ConvVectors, Opcode::Conv],
             Self::DepthwiseSquare | Self::DepthwiseColumn | Self::DepthwiseAny => {
                 &[Opcode::DepthwisePlanar, Opcode::Depthwise]
             }

@@ -71,6 +71,7 @@ impl Target {
             Self::CortexM0 | Self::CortexM0plus | Self::CortexM3 | Self::Rv32 => {
                 &[Opcode::ConvBlocked, Opcode::Conv]
             }
+            Self::CortexM55 => &[Opcode::ConvVectors, Opcode::Conv],
             _ => &[Opcode::Conv],
         }
     }

@@ -3,8 +3,8 @@
 //! [`Isa`] lists the inner loops of the operators. [`Scalar`] defines in plain Rust what each of
 //! them computes; an instruction set replaces those that it does better, and must give the same
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
-//! ([`filters`], [`neighbours`], [`taps`], [`paired`], [`planar`], [`blocked`], [`depthwise`]), so
-//! that an assembly loop behind them cannot leave its buffers.
+//! ([`filters`], [`neighbours`], [`taps`], [`paired`], [`planar`], [`blocked`], [`depthwise`],
+//! [`vectors`]), so that an assembly loop behind them cannot leave its buffers.
 
 pub mod blocked;
 pub mod depthwise;
@@ -22,6 +22,7 @@ mod scalar;
 pub mod taps;
 #[cfg(any(fixie_armv6m, fixie_armv7m))]
 mod thumb;
+pub mod vectors;
 pub mod view;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 mod x86;
@@ -165,6 +166,16 @@ pub trait Isa {
         out: [Dst<'_>; blocked::BLOCK],
     ) -> Option<()> {
         scalar::blocked_channels(filters, patch, out)
+    }
+
+    /// Copies what some pixels see to their patches, `pitch` bytes apart.
+    fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
+        scalar::gather(neighbours, patches, pitch)
+    }
+
+    /// All channels of the pixels of a strip, block by block.
+    fn vectors_strip(filters: &vectors::Filters<'_>, strip: &vectors::Strip<'_>) -> Option<()> {
+        scalar::vectors_strip(filters, strip)
     }
 
     /// All channels of some neighbouring pixels, each channel from the same one of the input.

@@ -36,6 +36,17 @@ pub struct Piece {
 }
 
 impl Neighbours<'_> {
+    /// The pixels from `first` on, at most `limit`; `None` if there are none.
+    pub fn part(&self, first: usize, limit: usize) -> Option<Self> {
+        let pixels = self.pixels.checked_sub(first)?.min(limit);
+        let behind = first.checked_mul(self.pixel_step)?;
+        let mut pieces = self.pieces;
+        for piece in &mut pieces {
+            piece.from = piece.from.wrapping_add(behind);
+        }
+        (pixels != 0).then_some(Self { pieces, pixels, ..*self })
+    }
+
     /// Whether all rows of all pixels lie inside the input and inside patches of `taps` bytes.
     pub fn fits(&self, taps: usize) -> Option<bool> {
         let mut fits = true;

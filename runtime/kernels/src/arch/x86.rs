@@ -10,7 +10,7 @@ use crate::arch::depthwise::{self, Taps};
 use crate::arch::paired::{BLOCK, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
-use crate::arch::{Isa, scalar};
+use crate::arch::{Isa, scalar, vectors};
 
 /// x86-64, with AVX2 if the processor has it.
 pub struct X86;
@@ -60,6 +60,7 @@ loops! {
     fn blocked_channels(
         filters: &Filters<'_>, patch: &[u32], out: [Dst<'_>; blocked::BLOCK]
     ) -> Option<()>;
+    fn vectors_strip(filters: &vectors::Filters<'_>, strip: &vectors::Strip<'_>) -> Option<()>;
     fn depthwise_pixels(
         channels: &depthwise::Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>
     ) -> Option<()>;

@@ -8,6 +8,7 @@ pub(crate) mod conv_blocked;
 pub(crate) mod conv_paired;
 #[cfg(test)]
 pub(crate) mod conv_testing;
+pub(crate) mod conv_vectors;
 mod copy;
 pub(crate) mod depthwise;
 pub(crate) mod depthwise_planar;
@@ -30,6 +31,7 @@ pub use binary::{Add, Mul};
 pub use conv::Conv;
 pub use conv_blocked::ConvBlocked;
 pub use conv_paired::ConvPaired;
+pub use conv_vectors::ConvVectors;
 pub use copy::Copy;
 pub use depthwise::Depthwise;
 pub use depthwise_planar::DepthwisePlanar;

@@ -171,6 +171,12 @@ impl<'a> Patches<'a> {
         Some(())
     }
 
+    /// Bytes of a patch; `None` if they overflow.
+    pub fn taps(&self) -> Option<usize> {
+        let row_taps = usize::from(self.window.kernel_w).checked_mul(self.channels)?;
+        row_taps.checked_mul(self.window.kernel_h.into())
+    }
+
     /// The output pixels from `pixel` on in its row, at most `limit`, whose patches lie alike, one
     /// at least; `None` if kernel rows are no runs of bytes, not as far apart as input rows, or too many
     /// for a ring.

@@ -142,8 +142,7 @@ impl<'g> Lowering<'g> {
         let scratch = self.add_scratch(scratch_len)?;
         params.scratch = scratch.0;
         params.weights = self.program.image.data(&packed);
-        let carried =
-            matches!(opcode, Opcode::ConvPaired | Opcode::ConvBlocked | Opcode::DepthwisePlanar);
+        let carried = !matches!(opcode, Opcode::Conv | Opcode::Depthwise);
         if !carried {
             params.bias = self.program.image.data(&integers.bias);
             params.multipliers = self.program.image.data(&integers.requant.multipliers);

@@ -6,11 +6,13 @@
 mod bytes;
 mod conv;
 mod depthwise;
+mod vectors;
 
 use crate::arch::Isa;
 use crate::arch::filters::{Filters, Strip};
 use crate::arch::neighbours::Neighbours;
 use crate::arch::taps::{TapFilters, TapStrip};
+use crate::arch::vectors as isa_vectors;
 use crate::arch::view::Dst;
 
 /// Helium for integers.
@@ -31,6 +33,17 @@ impl Isa for Helium {
         patches: &mut [i8],
     ) -> Option<()> {
         conv::neighbours(filters, neighbours, out, patches)
+    }
+
+    fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
+        vectors::gather(neighbours, patches, pitch)
+    }
+
+    fn vectors_strip(
+        filters: &isa_vectors::Filters<'_>,
+        strip: &isa_vectors::Strip<'_>,
+    ) -> Option<()> {
+        vectors::strip(filters, strip)
     }
 
     fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {

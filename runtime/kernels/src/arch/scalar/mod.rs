@@ -2,6 +2,7 @@
 //! without a variant of their own run. The loops are shaped so that a compiler vectorises them.
 
 mod strips;
+mod vectors;
 
 use core::cell::Cell;
 use core::{iter, mem};
@@ -17,7 +18,8 @@ use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::view::{Dst, Src};
 use crate::requantize::Requantizer;
 
-pub use strips::{conv_neighbours, conv_strip, depthwise_strip};
+pub use strips::{conv_neighbours, conv_strip, depthwise_strip, gather};
+pub use vectors::vectors_strip;
 
 /// No instruction set in particular.
 pub struct Scalar;

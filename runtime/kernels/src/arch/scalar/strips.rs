@@ -2,7 +2,7 @@
 
 use crate::arch::filters::{Filters, Strip};
 use crate::arch::neighbours::Neighbours;
-use crate::arch::scalar::pieces;
+use crate::arch::scalar::{pieces, pieces_mut};
 use crate::arch::taps::{TapFilters, TapStrip};
 use crate::arch::view::{Dst, Src};
 
@@ -52,6 +52,23 @@ pub fn conv_neighbours(
         let out = (out.slice(at, filters.channels())?, step);
         let source = (Src::from(&*patch), filters.taps());
         conv_strip(filters, &Strip::new(filters, 1, source, out)?)?;
+    }
+    Some(())
+}
+
+/// See [`Isa::gather`].
+#[inline(always)]
+pub fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
+    for (pixel, patch) in pieces_mut(patches, pitch).take(neighbours.pixels).enumerate() {
+        let behind = pixel.checked_mul(neighbours.pixel_step)?;
+        for piece in &neighbours.pieces {
+            for row in 0..piece.rows {
+                let [from, to] = neighbours.steps.map(|step| row.checked_mul(step));
+                let from = piece.from.checked_add(from?)?.checked_add(behind)?;
+                let to = patch.get_mut(piece.to.checked_add(to?)?..)?.get_mut(..neighbours.run)?;
+                neighbours.memory.slice(from, neighbours.run)?.copy_to(to)?;
+            }
+        }
     }
     Some(())
 }

@@ -1,0 +1,262 @@
+//! `ConvVectors`: convolution and matrix product for cores that multiply whole vectors.
+//!
+//! ```text
+//! for every group, for every few output pixels:
+//!     gather their patches in scratch memory, unless they lie in the input as they are
+//!     for every eight output channels: dot products, requantise, store
+//! ```
+//!
+//! The weights of a channel are filled up with zeros to whole vectors, so that it does not matter
+//! what lies behind a patch, if only it can be read.
+
+use core::marker::PhantomData;
+use core::ops::Range;
+
+use fixie_format::op::vectors;
+use fixie_format::{Image, op};
+
+use crate::arch::vectors::{Filters, Strip};
+use crate::arch::view::{Dst, Src};
+use crate::arch::{Isa, Native};
+use crate::memory::{Memory, Tensors};
+use crate::ops::Operator;
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, patches};
+use crate::ops::patch::{Patches, Shape, is_pointwise};
+use crate::rule::{Rule, check_data, check_scratch, check_that};
+
+/// [`Opcode::ConvVectors`](fixie_format::Opcode::ConvVectors), its inner loops by `I`.
+pub struct ConvVectors<I = Native>(PhantomData<I>);
+
+/// Patches that are gathered at a time.
+const BLOCK: usize = 6;
+
+/// Bytes of scratch memory: the patches of a block of pixels. Where every patch is a pixel of the
+/// input, one is gathered only if a vector would reach behind the input.
+pub fn scratch_len(params: &op::Conv) -> Option<usize> {
+    let taps = Shape::new(params)?.taps;
+    let pixels = usize::from(params.window.out_h).checked_mul(params.window.out_w.into())?;
+    let patches = match is_pointwise(&params.window) {
+        true if taps.is_multiple_of(vectors::LANES) => 0,
+        true => 1,
+        false => pixels.min(BLOCK),
+    };
+    patches.checked_mul(vectors::patch_vectors(taps).checked_mul(vectors::LANES)?)
+}
+
+/// Whether the operator takes this convolution.
+pub fn takes(params: &op::Conv, shape: &Shape) -> bool {
+    params.shift == 0 && shape.group_out >= vectors::CHANNELS
+}
+
+/// Words of the weights of one group.
+fn group_words(shape: &Shape) -> Option<usize> {
+    let len = vectors::block_len(vectors::patch_vectors(shape.taps))?;
+    (len / size_of::<u32>()).checked_mul(shape.group_out.div_ceil(vectors::CHANNELS))
+}
+
+impl<I: Isa> Operator for ConvVectors<I> {
+    type Params = op::Conv;
+
+    fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
+        let shape = check_conv(params, rows, image)?;
+        check_that(takes(params, &shape), "groups")?;
+        let tensors = [params.input, params.output];
+        check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
+        let words = group_words(&shape).and_then(|words| words.checked_mul(params.groups.into()));
+        check_data::<u32>(image, params.weights, words)
+    }
+
+    // Not inlined, so that the stack holds the frame of one operator only.
+    #[inline(never)]
+    fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
+        let shape = Shape::new(params)?;
+        let rings = Rings::new(params, memory.image())?;
+        let (scratch, tensors) = memory.with_scratch(params.scratch)?;
+        let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
+        // What lies behind the taps of a patch is multiplied by 0.
+        let scratch = scratch.get_mut(..scratch_len(params)?)?;
+        for group in 0..usize::from(params.groups) {
+            let mut kernel = Kernel::<I> {
+                patches: patches(params, group, &shape, &tensors, rings)?,
+                filters: filters(params, group, &shape, &tensors)?,
+                first_channel: group.checked_mul(shape.group_out)?,
+                out_c: params.window.out_c.into(),
+                scratch: &mut *scratch,
+                isa: PhantomData,
+            };
+            for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+        }
+        let bounds = (params.act_min, params.act_max);
+        if bounds != (i8::MIN, i8::MAX) {
+            for_each_span(params, &rows, rings, &tensors, |span| {
+                I::clamp(span.out, bounds);
+                Some(())
+            })?;
+        }
+        Some(())
+    }
+}
+
+/// The weights of one group.
+fn filters<'a>(
+    params: &op::Conv,
+    group: usize,
+    shape: &Shape,
+    tensors: &Tensors<'a>,
+) -> Option<Filters<'a>> {
+    let words = group_words(shape)?;
+    let start = group.checked_mul(words)?;
+    let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
+    let stream = all.get(start..start.checked_add(words)?)?;
+    let patch_vectors = vectors::patch_vectors(shape.taps);
+    Filters::new(stream, patch_vectors, shape.group_out, params.out_zero)
+}
+
+/// One group of a convolution.
+struct Kernel<'a, 's, I> {
+    patches: Patches<'a>,
+    filters: Filters<'a>,
+    /// The group's first output channel.
+    first_channel: usize,
+    out_c: usize,
+    /// Room for some patches.
+    scratch: &'s mut [i8],
+    isa: PhantomData<I>,
+}
+
+impl<I: Isa> Kernel<'_, '_, I> {
+    /// Computes the group's channels of a span of pixels.
+    fn span(&mut self, span: &Span<'_>) -> Option<()> {
+        let mut done = 0;
+        while done < span.len {
+            let pixel = span.first.checked_add(done)?;
+            let left = span.len.wrapping_sub(done);
+            let start = done.checked_mul(self.out_c)?.checked_add(self.first_channel)?;
+            let out = span.out.slice(start, span.out.len().checked_sub(start)?)?;
+            let strip = self.patches.strip(pixel, left).and_then(|(source, count)| {
+                Strip::new(&self.filters, count, source, (out, self.out_c))
+            });
+            let count = if let Some(strip) = strip {
+                I::vectors_strip(&self.filters, &strip)?;
+                strip.pixels()
+            } else {
+                self.gathered(pixel, left, out)?
+            };
+            done = done.checked_add(count)?;
+        }
+        Some(())
+    }
+
+    /// Computes at most `limit` pixels from `pixel` on by gathering their patches; gives how many.
+    fn gathered(&mut self, pixel: usize, limit: usize, out: Dst<'_>) -> Option<usize> {
+        let len = self.filters.patch_len();
+        let Some(neighbours) = self.patches.neighbours(pixel, limit) else {
+            let taps = self.patches.taps()?;
+            self.patches.copy(pixel, self.scratch.get_mut(..taps)?)?;
+            self.patches_in_scratch(1, out)?;
+            return Some(1);
+        };
+        if let Some(padding) = neighbours.padding {
+            // It stays, since all patches are written around it.
+            self.scratch.fill(padding);
+        }
+        let block = self.scratch.len().checked_div(len)?;
+        let mut first = 0;
+        while first < neighbours.pixels {
+            let some = neighbours.part(first, block)?;
+            I::gather(&some, self.scratch, len)?;
+            let start = first.checked_mul(self.out_c)?;
+            let out = out.slice(start, out.len().checked_sub(start)?)?;
+            self.patches_in_scratch(some.pixels, out)?;
+            first = first.checked_add(some.pixels)?;
+        }
+        Some(neighbours.pixels)
+    }
+
+    /// Computes `count` pixels whose patches are gathered.
+    fn patches_in_scratch(&self, count: usize, out: Dst<'_>) -> Option<()> {
+        let source = (Src::from(&*self.scratch), self.filters.patch_len());
+        let strip = Strip::new(&self.filters, count, source, (out, self.out_c))?;
+        (strip.pixels() == count).then_some(())?;
+        I::vectors_strip(&self.filters, &strip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fixie_format::Opcode;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ops::conv_testing::{Layer, Traits, grouped_windows, pointwise, traits};
+
+    /// The layer's output and the one by definition; `None` where it is left to another kernel.
+    fn outputs(layer: &Layer) -> Option<[std::vec::Vec<i8>; 2]> {
+        let found = layer.run::<ConvVectors>(Opcode::ConvVectors);
+        assert_eq!(found.is_some(), takes(&layer.params, &Shape::new(&layer.params).unwrap()));
+        Some([found?, layer.expected()])
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_the_definition(
+            (window, groups) in grouped_windows(), group_out in 1u16..20, traits in traits(),
+        ) {
+            let window = op::Window { out_c: group_out * groups, ..window };
+            let layer = Layer::new(window, Traits { groups, shift: 0, ..traits });
+            if let Some([found, expected]) = outputs(&layer) {
+                prop_assert_eq!(found, expected);
+            }
+        }
+
+        #[test]
+        fn matrix_products_of_any_size(
+            pixels in 1u16..15, in_c in 1u16..70, out_c in 8u16..30, traits in traits(),
+        ) {
+            let layer = Layer::new(pointwise(pixels, in_c, out_c), Traits { shift: 0, ..traits });
+            let [found, expected] = outputs(&layer).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn rings_hold_the_last_rows(
+            (window, _) in grouped_windows(), out_c in 8u16..20, traits in traits(),
+            ring_rows in 1u16..6,
+        ) {
+            let window = op::Window { out_c, ..window };
+            let layer = Layer::new(window, Traits { shift: 0, ..traits });
+            let [found, expected] =
+                layer.run_on_rings::<ConvVectors>(Opcode::ConvVectors, ring_rows).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+    }
+
+    /// A small layer with a block of channels.
+    fn small(seed: u64) -> Layer {
+        let layer = Layer::small(1, seed);
+        let window = op::Window { out_c: 9, ..layer.params.window };
+        let bounds = (i8::MIN, i8::MAX);
+        Layer::new(window, Traits { groups: 1, seed, shift: 0, pad_value: 3, out_zero: -4, bounds })
+    }
+
+    #[test]
+    fn changed_parameters_are_refused_or_run() {
+        for seed in 0..4 {
+            let (bench, params) = small(seed).packed(Opcode::ConvVectors).unwrap();
+            bench.survives_mutations::<ConvVectors>(params, params.window.out_h);
+        }
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let (mut bench, params) = small(1).packed(Opcode::ConvVectors).unwrap();
+        let needed = scratch_len(&params).unwrap() as u32;
+        let short = op::Conv { scratch: bench.scratch(needed as usize - 1), ..params };
+        let check = |params| bench.check::<ConvVectors>(&params, 4);
+        assert_eq!(check(params), Ok(()));
+        assert_eq!(check(short), Err(Rule::Scratch { needed, given: needed - 1 }));
+        let behind = op::Conv { weights: params.weights + 1024, ..params };
+        assert_eq!(check(behind), Err(Rule::Data(behind.weights)));
+        assert_eq!(check(op::Conv { shift: 1, ..params }), Err(Rule::Parameter("groups")));
+    }
+}
