@@ -19,6 +19,7 @@ pub mod planar;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
 mod rv32;
 mod scalar;
+pub mod sum;
 pub mod taps;
 #[cfg(any(fixie_armv6m, fixie_armv7m))]
 mod thumb;
@@ -39,10 +40,10 @@ pub use thumb::Thumb;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
 pub use x86::X86;
 
-use filters::Filters;
 use neighbours::Neighbours;
 use paired::{BLOCK, Pairs, Strip};
 use planar::{Channels, Lines, Planes};
+use sum::Sum;
 use taps::{TapFilters, TapStrip};
 use view::{Dst, Src};
 
@@ -79,16 +80,9 @@ pub trait Isa {
     /// What reports call it.
     const NAME: &'static str;
 
-    /// Whether `Conv` and `Depthwise` hand over whole strips of pixels, from where what they see
-    /// lies, to [`conv_strip`](Self::conv_strip) and [`depthwise_strip`](Self::depthwise_strip).
-    /// Otherwise the former gathers patches for [`dot_2x2`](Self::dot_2x2) and
-    /// [`dot_1x4`](Self::dot_1x4).
+    /// Whether `Depthwise` hands over strips of pixels to
+    /// [`depthwise_strip`](Self::depthwise_strip).
     const READS_STRIPS: bool = false;
-
-    /// All channels of the pixels of a strip.
-    fn conv_strip(filters: &Filters<'_>, strip: &filters::Strip<'_>) -> Option<()> {
-        scalar::conv_strip(filters, strip)
-    }
 
     /// Dot products of two patches with two rows of weights, all equally long:
     /// `sums[patch][row]`.
@@ -102,17 +96,6 @@ pub trait Isa {
     #[inline(never)]
     fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
         scalar::dot_1x4(patch, rows)
-    }
-
-    /// All channels of some pixels, gathered into `patches`, which has room for
-    /// [`BLOCK`](neighbours::BLOCK) patches; their outputs are `step` bytes apart.
-    fn conv_neighbours(
-        filters: &Filters<'_>,
-        neighbours: &Neighbours<'_>,
-        (out, step): (Dst<'_>, usize),
-        patches: &mut [i8],
-    ) -> Option<()> {
-        scalar::conv_neighbours(filters, neighbours, (out, step), patches)
     }
 
     /// All channels of the pixels of a strip of a depthwise convolution.
@@ -185,6 +168,11 @@ pub trait Isa {
         out: Dst<'_>,
     ) -> Option<()> {
         scalar::depthwise_pixels(channels, taps, out)
+    }
+
+    /// Sums of operands that are as long as the output, and may lie on it or behind its start.
+    fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()> {
+        scalar::sums(sum, a, b, out)
     }
 
     /// Limits bytes to `min..=max`.

@@ -2,12 +2,9 @@
 
 use crate::arch::view::Src;
 
-/// Pixels whose patches are gathered at a time.
-pub const BLOCK: usize = 2;
-
-/// Neighbouring output pixels that see padding at the same taps.
+/// What neighbouring output pixels see that see padding at the same taps.
 #[derive(Clone, Copy)]
-pub struct Neighbours<'a> {
+pub struct Sight<'a> {
     /// The input.
     pub memory: Src<'a>,
     /// What the first pixel sees of it: rows up to the end of a ring, and those behind it.
@@ -35,30 +32,52 @@ pub struct Piece {
     pub rows: usize,
 }
 
-impl Neighbours<'_> {
-    /// The pixels from `first` on, at most `limit`; `None` if there are none.
-    pub fn part(&self, first: usize, limit: usize) -> Option<Self> {
-        let pixels = self.pixels.checked_sub(first)?.min(limit);
-        let behind = first.checked_mul(self.pixel_step)?;
-        let mut pieces = self.pieces;
-        for piece in &mut pieces {
-            piece.from = piece.from.wrapping_add(behind);
-        }
-        (pixels != 0).then_some(Self { pieces, pixels, ..*self })
-    }
+/// Neighbouring output pixels: all that they see lies inside the input and inside their patches.
+#[derive(Clone, Copy)]
+pub struct Neighbours<'a> {
+    sight: Sight<'a>,
+    taps: usize,
+}
 
-    /// Whether all rows of all pixels lie inside the input and inside patches of `taps` bytes.
-    pub fn fits(&self, taps: usize) -> Option<bool> {
+impl<'a> Neighbours<'a> {
+    /// Pixels with patches of `taps` bytes. `None` if there are none, or if rows of a pixel leave
+    /// the input or its patch.
+    pub fn new(sight: Sight<'a>, taps: usize) -> Option<Self> {
         let mut fits = true;
-        let behind = self.pixels.checked_sub(1)?.checked_mul(self.pixel_step)?;
-        for piece in &self.pieces {
+        let behind = sight.pixels.checked_sub(1)?.checked_mul(sight.pixel_step)?;
+        for piece in &sight.pieces {
             if let Some(last) = piece.rows.checked_sub(1) {
-                let [from, to] = [(piece.from, self.steps[0]), (piece.to, self.steps[1])]
+                let [from, to] = [(piece.from, sight.steps[0]), (piece.to, sight.steps[1])]
                     .map(|(start, step)| last.checked_mul(step)?.checked_add(start));
-                fits &= from?.checked_add(behind)?.checked_add(self.run)? <= self.memory.len()
-                    && to?.checked_add(self.run)? <= taps;
+                fits &= from?.checked_add(behind)?.checked_add(sight.run)? <= sight.memory.len()
+                    && to?.checked_add(sight.run)? <= taps;
             }
         }
-        Some(fits)
+        fits.then_some(Self { sight, taps })
+    }
+
+    /// What they see.
+    pub fn sight(&self) -> &Sight<'a> {
+        &self.sight
+    }
+
+    /// Bytes of a patch.
+    pub fn taps(&self) -> usize {
+        self.taps
+    }
+
+    /// Number of pixels, at least 1.
+    pub fn pixels(&self) -> usize {
+        self.sight.pixels
+    }
+
+    /// The pixels from `first` on, at most `limit`; `None` if there are none.
+    pub fn part(&self, first: usize, limit: usize) -> Option<Self> {
+        let pixels = self.sight.pixels.checked_sub(first)?.min(limit);
+        let behind = first.wrapping_mul(self.sight.pixel_step);
+        let pieces =
+            self.sight.pieces.map(|piece| Piece { from: piece.from.wrapping_add(behind), ..piece });
+        let sight = Sight { pieces, pixels, ..self.sight };
+        (pixels != 0).then_some(Self { sight, ..*self })
     }
 }

@@ -9,6 +9,7 @@ use crate::arch::blocked::{self, Filters};
 use crate::arch::depthwise::{self, Taps};
 use crate::arch::paired::{BLOCK, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
+use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, scalar, vectors};
 
@@ -64,6 +65,7 @@ loops! {
     fn depthwise_pixels(
         channels: &depthwise::Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>
     ) -> Option<()>;
+    fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()>;
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) -> ();
     fn planar_expand(
         lines: &Lines<'_>, planes: &mut Planes<'_>, row_pair: usize, column: usize

@@ -7,13 +7,16 @@
 //! An operator of one row computes everything at once. One of `dims[0]` rows takes the outermost
 //! axis row by row; then its operands and its output may be rings.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use fixie_format::Image;
 use fixie_format::op::Binary;
 use fixie_format::table::TensorId;
 
+use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
+use crate::arch::{Isa, Native};
 use crate::memory::Memory;
 use crate::ops::Operator;
 use crate::requantize::{Requantizer, clamp};
@@ -21,10 +24,10 @@ use crate::rule::{
     Rule, check_len, check_output, check_room, check_row_tensor, check_rows, check_that, product,
 };
 
-/// [`Opcode::Add`](fixie_format::Opcode::Add).
-pub struct Add;
+/// [`Opcode::Add`](fixie_format::Opcode::Add), its inner loops by `I`.
+pub struct Add<I = Native>(PhantomData<I>);
 
-impl Operator for Add {
+impl<I: Isa> Operator for Add<I> {
     type Params = Binary;
 
     fn check(params: &Binary, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
@@ -32,21 +35,23 @@ impl Operator for Add {
     }
 
     fn run(params: &Binary, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
-        let &Binary { a_multiplier, b_multiplier, bias, shift, act_min, act_max, .. } = params;
-        // The closures own what they need: a reference would be read anew after every write.
-        let sum = move |a: i8, b: i8| {
-            i32::from(a)
-                .wrapping_mul(a_multiplier)
-                .wrapping_add(i32::from(b).wrapping_mul(b_multiplier))
-                .wrapping_add(bias)
-                .wrapping_shr(shift.into())
+        let sum = Sum {
+            multipliers: [params.a_multiplier, params.b_multiplier],
+            bias: params.bias,
+            shift: params.shift,
         };
-        // With these bounds, which are the usual ones, a clamp is one instruction of many cores.
-        if (act_min, act_max) == (i8::MIN, i8::MAX) {
-            for_each_pair(params, rows, memory, move |a, b| clamp(sum(a, b), i8::MIN, i8::MAX))
-        } else {
-            for_each_pair(params, rows, memory, move |a, b| clamp(sum(a, b), act_min, act_max))
-        }
+        let bounds = (params.act_min, params.act_max);
+        for_each_row(params, rows, memory, |a, b, output| {
+            if let (Some(a), Some(b)) = (a.contiguous(output.len()), b.contiguous(output.len())) {
+                I::sums(&sum, a, b, output)?;
+                if bounds != (i8::MIN, i8::MAX) {
+                    I::clamp(output, bounds);
+                }
+                Some(())
+            } else {
+                strided_rows(a, b, output, &|a, b| clamp(sum.of(a, b), bounds.0, bounds.1))
+            }
+        })
     }
 }
 
@@ -69,10 +74,12 @@ impl Operator for Mul {
         };
         let (a_zero, b_zero) = (i32::from(params.a_zero), i32::from(params.b_zero));
         let multiplier = params.a_multiplier;
-        for_each_pair(params, rows, memory, move |a, b| {
+        // It owns what it needs: a reference would be read anew after every write.
+        let scaled = move |a: i8, b: i8| {
             let product = (i32::from(a) - a_zero) * (i32::from(b) - b_zero);
             requantizer.apply(product, multiplier)
-        })
+        };
+        for_each_row(params, rows, memory, |a, b, output| strided_rows(a, b, output, &scaled))
     }
 }
 
@@ -129,12 +136,12 @@ fn check_operand(
     }
 }
 
-/// Writes `f(a, b)` for every element of the output, or of the given rows of it.
-fn for_each_pair(
+/// Calls `f` for every row along the innermost axis, of the whole output or of the given rows of it.
+fn for_each_row(
     params: &Binary,
     rows: Range<usize>,
     memory: &mut Memory<'_>,
-    f: impl Fn(i8, i8) -> i8,
+    f: impl Fn(Row<'_>, Row<'_>, Dst<'_>) -> Option<()>,
 ) -> Option<()> {
     let tensors = memory.tensors();
     let row_bytes = product(&params.dims[1..])?;
@@ -149,7 +156,7 @@ fn for_each_pair(
             for k in 0..params.dims[2] {
                 let a = Row::new(a, &params.a_strides, [j, k])?;
                 let b = Row::new(b, &params.b_strides, [j, k])?;
-                pair_rows(a, b, output.slice(start, len)?, &f)?;
+                f(a, b, output.slice(start, len)?)?;
                 start += len;
             }
         }
@@ -176,40 +183,23 @@ impl<'a> Row<'a> {
             stride: strides[3] as usize,
         })
     }
-}
 
-/// Elements that are read and written together, where they lie together.
-const CHUNK: usize = 4;
-
-/// Writes `f(a, b)` along the innermost axis.
-#[inline(never)]
-fn pair_rows(a: Row<'_>, b: Row<'_>, output: Dst<'_>, f: impl Fn(i8, i8) -> i8) -> Option<()> {
-    let mut at = 0;
-    if (a.stride, b.stride) == (1, 1) {
-        let (a, b) = (a.values.slice(0, output.len())?, b.values.slice(0, output.len())?);
-        while let (Some(a), Some(b)) = (a.chunk::<CHUNK>(at), b.chunk::<CHUNK>(at)) {
-            let [a0, a1, a2, a3] = a;
-            let [b0, b1, b2, b3] = b;
-            output.set_chunk(at, [f(a0, b0), f(a1, b1), f(a2, b2), f(a3, b3)])?;
-            at = at.wrapping_add(CHUNK);
-        }
+    /// `len` values, if they lie one behind the other.
+    fn contiguous(&self, len: usize) -> Option<Src<'a>> {
+        if self.stride == 1 { self.values.slice(0, len) } else { None }
     }
-    strided_rows(a, b, output, at, &f)
 }
 
-/// As [`pair_rows`] from element `at` on, whatever the strides. Compiled once for all functions.
-#[inline(never)]
+/// Writes `f(a, b)` along the innermost axis, whatever the strides.
 fn strided_rows(
     a: Row<'_>,
     b: Row<'_>,
     output: Dst<'_>,
-    mut at: usize,
-    f: &dyn Fn(i8, i8) -> i8,
+    f: &impl Fn(i8, i8) -> i8,
 ) -> Option<()> {
-    while at < output.len() {
+    for (at, cell) in output.cells().iter().enumerate() {
         let a = a.values.get(at.wrapping_mul(a.stride))?;
-        output.set(at, f(a, b.values.get(at.wrapping_mul(b.stride))?))?;
-        at = at.wrapping_add(1);
+        cell.set(f(a, b.values.get(at.wrapping_mul(b.stride))?));
     }
     Some(())
 }

@@ -8,9 +8,6 @@
 //!
 //! A patch is gathered once and used for all channels of its group; weights are read once for two
 //! pixels. Where only one pixel is left, as in dense layers, four channels share its patch.
-//!
-//! An instruction set that computes all channels of many pixels in one loop gets strips of them
-//! instead: where patches are parts of input rows, they are read from there and not gathered.
 
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -19,9 +16,8 @@ use core::ops::Range;
 use fixie_format::Image;
 use fixie_format::op;
 
-use crate::arch::filters::{Filters, Strip};
-use crate::arch::neighbours::BLOCK;
-use crate::arch::view::{Dst, Src};
+use crate::arch::filters::Filters;
+use crate::arch::view::Dst;
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
@@ -34,6 +30,9 @@ use crate::rule::{
 
 /// [`Opcode::Conv`](fixie_format::Opcode::Conv), its inner loops by `I`.
 pub struct Conv<I = Native>(PhantomData<I>);
+
+/// Output pixels that share the weights.
+const BLOCK: usize = 2;
 
 /// Bytes of scratch memory: the patches of a block of pixels.
 pub fn scratch_len(params: &op::Conv) -> Option<usize> {
@@ -68,11 +67,7 @@ impl<I: Isa> Operator for Conv<I> {
                 let out_c = usize::from(params.window.out_c);
                 let out = span.out.slice(first, span.out.len().checked_sub(first)?)?;
                 let span = Span { out, ..span };
-                if I::READS_STRIPS {
-                    channels.strips::<I>(&patches, &span, out_c, scratch)
-                } else {
-                    channels.blocks::<I>(&patches, &span, out_c, scratch)
-                }
+                channels.blocks::<I>(&patches, &span, out_c, scratch)
             })?;
         }
         Some(())
@@ -199,40 +194,6 @@ impl<'a> Channels<'a> {
         Some(Self { filters })
     }
 
-    /// A span of pixels, whose outputs are `out_c` bytes apart, in strips: as many pixels as there
-    /// are whose patches lie in the input, or blocks of gathered ones.
-    fn strips<I: Isa>(
-        &self,
-        patches: &Patches<'_>,
-        span: &Span<'_>,
-        out_c: usize,
-        scratch: &mut [i8],
-    ) -> Option<()> {
-        let mut done = 0;
-        while done < span.len {
-            let pixel = span.first.checked_add(done)?;
-            let left = span.len.wrapping_sub(done);
-            let start = done.checked_mul(out_c)?;
-            let out = (span.out.slice(start, span.out.len().checked_sub(start)?)?, out_c);
-            let count = if let Some((source, count)) = patches.strip(pixel, left) {
-                let strip = Strip::new(&self.filters, count, source, out)?;
-                I::conv_strip(&self.filters, &strip)?;
-                count
-            } else if let Some(neighbours) = patches.neighbours(pixel, left) {
-                I::conv_neighbours(&self.filters, &neighbours, out, scratch)?;
-                neighbours.pixels
-            } else {
-                let taps = self.filters.taps();
-                patches.copy(pixel, scratch.get_mut(..taps)?)?;
-                let strip = Strip::new(&self.filters, 1, (Src::from(&*scratch), taps), out)?;
-                I::conv_strip(&self.filters, &strip)?;
-                1
-            };
-            done = done.checked_add(count)?;
-        }
-        Some(())
-    }
-
     /// A span of pixels, whose outputs are `out_c` bytes apart, gathered block by block.
     fn blocks<I: Isa>(
         &self,
@@ -331,20 +292,11 @@ mod tests {
     use super::*;
     use crate::ops::conv_testing::{Layer, Traits, grouped_windows, pointwise, traits};
 
-    /// The plain loops, but over strips.
-    struct Strips;
-
-    impl Isa for Strips {
-        const NAME: &'static str = "strips";
-        const READS_STRIPS: bool = true;
-    }
-
     proptest! {
         #[test]
         fn it_is_the_definition((window, groups) in grouped_windows(), traits in traits()) {
             let layer = Layer::new(window, Traits { groups, ..traits });
             prop_assert_eq!(layer.run::<Conv>(Opcode::Conv), Some(layer.expected()));
-            prop_assert_eq!(layer.run::<Conv<Strips>>(Opcode::Conv), Some(layer.expected()));
         }
 
         #[test]
@@ -353,7 +305,6 @@ mod tests {
         ) {
             let layer = Layer::new(pointwise(pixels, in_c, out_c), traits);
             prop_assert_eq!(layer.run::<Conv>(Opcode::Conv), Some(layer.expected()));
-            prop_assert_eq!(layer.run::<Conv<Strips>>(Opcode::Conv), Some(layer.expected()));
         }
 
         #[test]
@@ -363,16 +314,6 @@ mod tests {
             let layer = Layer::new(window, Traits { groups, ..traits });
             let [found, expected] =
                 layer.run_on_rings::<Conv>(Opcode::Conv, ring_rows).unwrap();
-            prop_assert_eq!(found, expected);
-        }
-
-        #[test]
-        fn strips_on_rings_hold_the_last_rows(
-            (window, groups) in grouped_windows(), traits in traits(), ring_rows in 1u16..6,
-        ) {
-            let layer = Layer::new(window, Traits { groups, ..traits });
-            let [found, expected] =
-                layer.run_on_rings::<Conv<Strips>>(Opcode::Conv, ring_rows).unwrap();
             prop_assert_eq!(found, expected);
         }
     }

@@ -27,20 +27,26 @@ use crate::rule::{Rule, check_data, check_scratch, check_that};
 /// [`Opcode::ConvVectors`](fixie_format::Opcode::ConvVectors), its inner loops by `I`.
 pub struct ConvVectors<I = Native>(PhantomData<I>);
 
-/// Patches that are gathered at a time.
-const BLOCK: usize = 6;
+/// Bytes of gathered patches that are worth their memory, if those of [`TOGETHER`] pixels need no
+/// more.
+const PATCHES_LEN: usize = 1792;
 
-/// Bytes of scratch memory: the patches of a block of pixels. Where every patch is a pixel of the
-/// input, one is gathered only if a vector would reach behind the input.
+/// Pixels that instruction sets compute at a time.
+const TOGETHER: usize = 3;
+
+/// Bytes of scratch memory: some patches. Where every patch is a pixel of the input, one is
+/// gathered only if a vector would reach behind the input.
 pub fn scratch_len(params: &op::Conv) -> Option<usize> {
     let taps = Shape::new(params)?.taps;
+    let len = vectors::patch_vectors(taps).checked_mul(vectors::LANES)?;
     let pixels = usize::from(params.window.out_h).checked_mul(params.window.out_w.into())?;
+    let worth = PATCHES_LEN.checked_div(len)? / TOGETHER;
     let patches = match is_pointwise(&params.window) {
-        true if taps.is_multiple_of(vectors::LANES) => 0,
+        true if taps == len => 0,
         true => 1,
-        false => pixels.min(BLOCK),
+        false => pixels.min(worth.max(1).checked_mul(TOGETHER)?),
     };
-    patches.checked_mul(vectors::patch_vectors(taps).checked_mul(vectors::LANES)?)
+    patches.checked_mul(len)
 }
 
 /// Whether the operator takes this convolution.
@@ -131,53 +137,67 @@ impl<I: Isa> Kernel<'_, '_, I> {
         while done < span.len {
             let pixel = span.first.checked_add(done)?;
             let left = span.len.wrapping_sub(done);
-            let start = done.checked_mul(self.out_c)?.checked_add(self.first_channel)?;
-            let out = span.out.slice(start, span.out.len().checked_sub(start)?)?;
+            let out = self.outputs(span, done)?;
             let strip = self.patches.strip(pixel, left).and_then(|(source, count)| {
                 Strip::new(&self.filters, count, source, (out, self.out_c))
             });
-            let count = if let Some(strip) = strip {
-                I::vectors_strip(&self.filters, &strip)?;
-                strip.pixels()
-            } else {
-                self.gathered(pixel, left, out)?
+            let Some(strip) = strip else {
+                return self.gathered(span, done);
             };
-            done = done.checked_add(count)?;
+            I::vectors_strip(&self.filters, &strip)?;
+            done = done.checked_add(strip.pixels())?;
         }
         Some(())
     }
 
-    /// Computes at most `limit` pixels from `pixel` on by gathering their patches; gives how many.
-    fn gathered(&mut self, pixel: usize, limit: usize, out: Dst<'_>) -> Option<usize> {
-        let len = self.filters.patch_len();
-        let Some(neighbours) = self.patches.neighbours(pixel, limit) else {
-            let taps = self.patches.taps()?;
-            self.patches.copy(pixel, self.scratch.get_mut(..taps)?)?;
-            self.patches_in_scratch(1, out)?;
-            return Some(1);
-        };
-        if let Some(padding) = neighbours.padding {
-            // It stays, since all patches are written around it.
-            self.scratch.fill(padding);
-        }
-        let block = self.scratch.len().checked_div(len)?;
-        let mut first = 0;
-        while first < neighbours.pixels {
-            let some = neighbours.part(first, block)?;
-            I::gather(&some, self.scratch, len)?;
-            let start = first.checked_mul(self.out_c)?;
-            let out = out.slice(start, out.len().checked_sub(start)?)?;
-            self.patches_in_scratch(some.pixels, out)?;
-            first = first.checked_add(some.pixels)?;
-        }
-        Some(neighbours.pixels)
+    /// The outputs from pixel `first` of a span on.
+    fn outputs<'o>(&self, span: &Span<'o>, first: usize) -> Option<Dst<'o>> {
+        let start = first.checked_mul(self.out_c)?.checked_add(self.first_channel)?;
+        span.out.slice(start, span.out.len().checked_sub(start)?)
     }
 
-    /// Computes `count` pixels whose patches are gathered.
-    fn patches_in_scratch(&self, count: usize, out: Dst<'_>) -> Option<()> {
+    /// As [`span`](Self::span), from pixel `first` on, by gathering patches.
+    fn gathered(&mut self, span: &Span<'_>, first: usize) -> Option<()> {
+        let len = self.filters.patch_len();
+        let block = self.scratch.len().checked_div(len)?;
+        // Pixels of which patches are there but no outputs.
+        let mut waiting = first..first;
+        while waiting.end < span.len {
+            let pixel = span.first.checked_add(waiting.end)?;
+            let left = span.len.wrapping_sub(waiting.end);
+            let alike = self.patches.neighbours(pixel, left);
+            let count = alike.map_or(1, |alike| alike.pixels());
+            let mut done = 0;
+            while done < count {
+                let room = self.scratch.get_mut(waiting.len().checked_mul(len)?..)?;
+                let some = if let Some(alike) = &alike {
+                    let part = alike.part(done, block.checked_sub(waiting.len())?)?;
+                    if let Some(padding) = part.sight().padding {
+                        room.get_mut(..part.pixels().checked_mul(len)?)?.fill(padding);
+                    }
+                    I::gather(&part, room, len)?;
+                    part.pixels()
+                } else {
+                    self.patches.copy(pixel, room.get_mut(..self.patches.taps()?)?)?;
+                    1
+                };
+                done = done.checked_add(some)?;
+                waiting.end = waiting.end.checked_add(some)?;
+                if waiting.len() == block {
+                    self.compute(span, &waiting)?;
+                    waiting.start = waiting.end;
+                }
+            }
+        }
+        if waiting.is_empty() { Some(()) } else { self.compute(span, &waiting) }
+    }
+
+    /// Computes pixels of a span whose patches are gathered.
+    fn compute(&self, span: &Span<'_>, pixels: &Range<usize>) -> Option<()> {
         let source = (Src::from(&*self.scratch), self.filters.patch_len());
-        let strip = Strip::new(&self.filters, count, source, (out, self.out_c))?;
-        (strip.pixels() == count).then_some(())?;
+        let out = (self.outputs(span, pixels.start)?, self.out_c);
+        let strip = Strip::new(&self.filters, pixels.len(), source, out)?;
+        (strip.pixels() == pixels.len()).then_some(())?;
         I::vectors_strip(&self.filters, &strip)
     }
 }

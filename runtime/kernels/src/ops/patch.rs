@@ -2,7 +2,7 @@
 
 use fixie_format::op;
 
-use crate::arch::neighbours::{Neighbours, Piece};
+use crate::arch::neighbours::{Neighbours, Piece, Sight};
 use crate::arch::view::Src;
 
 /// The extents of a convolution, in elements.
@@ -209,7 +209,7 @@ impl<'a> Patches<'a> {
             to: to.checked_add(first.checked_mul(row_taps)?)?,
             rows: count.wrapping_sub(first),
         };
-        Some(Neighbours {
+        let sight = Sight {
             memory: self.memory,
             pieces: [upper, lower],
             steps: [self.row_bytes, row_taps],
@@ -217,7 +217,8 @@ impl<'a> Patches<'a> {
             pixels: if whole_rows { self.pixels_inside(x, left as usize)?.min(limit) } else { 1 },
             pixel_step: usize::from(window.stride_w).checked_mul(in_c)?,
             padding: (!whole_rows || count != window.kernel_h.into()).then_some(self.pad_value),
-        })
+        };
+        Neighbours::new(sight, self.taps()?)
     }
 
     /// Where the patch of an output pixel lies. `stage` gets the padding beside its rows; it is as

@@ -1,8 +1,9 @@
-//! Runs of bytes: limits and copies, in vectors of 16 with tail predication.
+//! Runs of bytes: limits, copies and sums, in vectors with tail predication.
 
 use core::arch::global_asm;
 
-use crate::arch::view::Dst;
+use crate::arch::sum::Sum;
+use crate::arch::view::{Dst, Src};
 
 // With link-time optimisation LLVM reads module-level assembly before it knows the core.
 global_asm!(".cpu cortex-m55");
@@ -27,9 +28,18 @@ pub struct GatherArgs {
     pub pixel_steps: [usize; 2],
 }
 
+/// What `fixie_helium_sums` computes.
+#[repr(C)]
+struct SumArgs {
+    multipliers: [i32; 2],
+    bias: i32,
+    shift: u32,
+}
+
 unsafe extern "C" {
     fn fixie_helium_clamp(bytes: *mut i8, len: usize, min: i32, max: i32);
     fn fixie_helium_gather(args: &GatherArgs);
+    fn fixie_helium_sums(sum: &SumArgs, a: *const i8, b: *const i8, out: *mut i8, len: usize);
 }
 
 /// See [`Isa::clamp`](crate::arch::Isa::clamp).
@@ -66,4 +76,18 @@ pub fn clamp_pixels(
 pub unsafe fn gather(args: &GatherArgs) {
     // SAFETY: it reads and writes just that, predicated; the caller promises the rest.
     unsafe { fixie_helium_gather(args) };
+}
+
+/// See [`Isa::sums`](crate::arch::Isa::sums).
+pub fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()> {
+    let args =
+        SumArgs { multipliers: sum.multipliers, bias: sum.bias, shift: (sum.shift % 32).into() };
+    (a.len() == out.len() && b.len() == out.len()).then_some(())?;
+    if !out.is_empty() {
+        // SAFETY: it reads and writes `len` bytes, predicated, of all three; the output is cells.
+        unsafe {
+            fixie_helium_sums(&args, a.as_ptr(), b.as_ptr(), out.as_mut_ptr(), out.len());
+        }
+    }
+    Some(())
 }

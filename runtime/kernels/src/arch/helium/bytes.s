@@ -54,3 +54,27 @@ fixie_helium_gather:
     bne     1b
     pop     {r4-r11, pc}
     .size fixie_helium_gather, . - fixie_helium_gather
+
+@ fixie_helium_sums(sum, a, b, out, len): at least one byte.
+    .section .text.fixie_helium_sums, "ax", %progbits
+    .global fixie_helium_sums
+    .type fixie_helium_sums, %function
+    .thumb_func
+fixie_helium_sums:
+    push    {r4-r7, lr}
+    ldr     r4, [sp, #20]
+    ldm     r0, {r0, r5, r6, r7}
+    vdup.32 q2, r0
+    rsbs    r7, r7, #0
+    dlstp.32 lr, r4
+1:  vldrb.s32 q0, [r1], #4
+    vldrb.s32 q1, [r2], #4
+    vmlas.u32 q0, q2, r6
+    vmla.u32 q0, q1, r5
+    vshl.s32 q0, r7
+    vqmovnb.s32 q0, q0
+    vqmovnb.s16 q0, q0
+    vstrb.32 q0, [r3], #4
+    letp    lr, 1b
+    pop     {r4-r7, pc}
+    .size fixie_helium_sums, . - fixie_helium_sums

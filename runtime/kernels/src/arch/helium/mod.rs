@@ -4,16 +4,15 @@
 //! which these cores have as well, or plain Rust that the compiler vectorises.
 
 mod bytes;
-mod conv;
 mod depthwise;
 mod vectors;
 
 use crate::arch::Isa;
-use crate::arch::filters::{Filters, Strip};
 use crate::arch::neighbours::Neighbours;
+use crate::arch::sum::Sum;
 use crate::arch::taps::{TapFilters, TapStrip};
 use crate::arch::vectors as isa_vectors;
-use crate::arch::view::Dst;
+use crate::arch::view::{Dst, Src};
 
 /// Helium for integers.
 pub struct Helium;
@@ -21,19 +20,6 @@ pub struct Helium;
 impl Isa for Helium {
     const NAME: &'static str = "helium";
     const READS_STRIPS: bool = true;
-
-    fn conv_strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
-        conv::strip(filters, strip)
-    }
-
-    fn conv_neighbours(
-        filters: &Filters<'_>,
-        neighbours: &Neighbours<'_>,
-        out: (Dst<'_>, usize),
-        patches: &mut [i8],
-    ) -> Option<()> {
-        conv::neighbours(filters, neighbours, out, patches)
-    }
 
     fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
         vectors::gather(neighbours, patches, pitch)
@@ -48,6 +34,10 @@ impl Isa for Helium {
 
     fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
         depthwise::strip(filters, strip)
+    }
+
+    fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()> {
+        bytes::sums(sum, a, b, out)
     }
 
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) {

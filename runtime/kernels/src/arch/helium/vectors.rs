@@ -96,25 +96,26 @@ pub fn strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
     Some(())
 }
 
-/// See [`Isa::gather`](crate::arch::Isa::gather). Everything is checked before the first pixel, since
-/// a patch is gathered in hardly more instructions than a check takes.
+/// See [`Isa::gather`](crate::arch::Isa::gather).
 pub fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
-    let fits = neighbours.fits(pitch)? && neighbours.pixels.checked_mul(pitch)? <= patches.len();
+    let sight = neighbours.sight();
+    let fits =
+        neighbours.taps() <= pitch && sight.pixels.checked_mul(pitch)? <= patches.len();
     fits.then_some(())?;
-    for piece in &neighbours.pieces {
-        if piece.rows != 0 && neighbours.run != 0 {
-            // SAFETY: `fits` found the rows of all pixels inside the input and inside a patch of
-            // `pitch` bytes, of which `patches` has as many as pixels. It is exclusive. No number
-            // is 0: `fits` would have found no last pixel.
+    for piece in &sight.pieces {
+        if piece.rows != 0 && sight.run != 0 {
+            // SAFETY: `Neighbours` found the rows of all pixels inside the input and inside a patch
+            // of `pitch` bytes or fewer, of which `patches` has as many as pixels. It is exclusive.
+            // No number is 0: there is a pixel.
             unsafe {
                 bytes::gather(&GatherArgs {
-                    from: neighbours.memory.as_ptr().wrapping_add(piece.from),
+                    from: sight.memory.as_ptr().wrapping_add(piece.from),
                     to: patches.as_mut_ptr().wrapping_add(piece.to),
-                    row_steps: neighbours.steps,
+                    row_steps: sight.steps,
                     rows: piece.rows,
-                    len: neighbours.run,
-                    pixels: neighbours.pixels,
-                    pixel_steps: [neighbours.pixel_step, pitch],
+                    len: sight.run,
+                    pixels: sight.pixels,
+                    pixel_steps: [sight.pixel_step, pitch],
                 });
             }
         }

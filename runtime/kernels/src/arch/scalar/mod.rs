@@ -15,10 +15,11 @@ use crate::arch::blocked::{self, Filters};
 use crate::arch::depthwise::{self, PADDING, Taps};
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
 use crate::arch::planar::{Channels, Lines, Planes};
+use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
-use crate::requantize::Requantizer;
+use crate::requantize::{self, Requantizer};
 
-pub use strips::{conv_neighbours, conv_strip, depthwise_strip, gather};
+pub use strips::{depthwise_strip, gather};
 pub use vectors::vectors_strip;
 
 /// No instruction set in particular.
@@ -346,6 +347,29 @@ fn depthwise_outputs<const N: usize>(
     let multipliers: &[i32; N] = channels.multipliers().get(first..)?.first_chunk()?;
     for ((cell, sum), &multiplier) in cells.iter().zip(sums).zip(multipliers) {
         cell.set(channels.requantizer().apply(sum, multiplier));
+    }
+    Some(())
+}
+
+/// Elements that are read and written together.
+const CHUNK: usize = 4;
+
+/// See [`Isa::sums`].
+#[inline(always)]
+pub fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()> {
+    // A copy: a reference would be read anew after every write.
+    let sum = *sum;
+    let of = move |a: i8, b: i8| requantize::clamp(sum.of(a, b), i8::MIN, i8::MAX);
+    let mut at = 0;
+    while let (Some(a), Some(b)) = (a.chunk::<CHUNK>(at), b.chunk::<CHUNK>(at)) {
+        let [a0, a1, a2, a3] = a;
+        let [b0, b1, b2, b3] = b;
+        out.set_chunk(at, [of(a0, b0), of(a1, b1), of(a2, b2), of(a3, b3)])?;
+        at = at.wrapping_add(CHUNK);
+    }
+    while at < out.len() {
+        out.set(at, of(a.get(at)?, b.get(at)?))?;
+        at = at.wrapping_add(1);
     }
     Some(())
 }
