@@ -12,7 +12,7 @@ use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use fixie_format::{OpSet, Opcode};
-use fixie_tests::{harness, repository};
+use fixie_tests::{harness, repository, shipped};
 use ndarray::{Array3, arr0, arr1, arr2};
 use ndarray_npy::{NpzWriter, WriteNpyExt};
 use proptest::prelude::*;
@@ -144,10 +144,13 @@ fn write_seeds() {
     let models = files(&repository().join("tests/operators"), ".onnx");
     let (mut by_operator, mut by_kernel) = (BTreeMap::new(), BTreeMap::new());
     for path in &models {
-        let model = fs::read(path).unwrap();
         let operator = name_of(path).split('_').next().unwrap().to_owned();
-        keep_smaller(&mut by_operator, operator, &model);
-        let packed = [Target::Generic, Target::CortexM3, Target::CortexM4];
+        keep_smaller(&mut by_operator, operator, &fs::read(path).unwrap());
+    }
+    // Some kernels need more channels than those have.
+    let network = shipped("digits-qdq/digits_qdq.onnx");
+    for path in models.iter().chain([&network]) {
+        let packed = [Target::Generic, Target::CortexM3, Target::CortexM4, Target::CortexM55];
         let variants = packed.map(|target| (target, Inputs::Whole));
         for (target, inputs) in variants.into_iter().chain([(Target::Generic, Inputs::ByRows)]) {
             let Some(image) = compile_stripped(path, target, inputs) else {

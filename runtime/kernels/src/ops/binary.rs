@@ -191,12 +191,7 @@ impl<'a> Row<'a> {
 }
 
 /// Writes `f(a, b)` along the innermost axis, whatever the strides.
-fn strided_rows(
-    a: Row<'_>,
-    b: Row<'_>,
-    output: Dst<'_>,
-    f: &impl Fn(i8, i8) -> i8,
-) -> Option<()> {
+fn strided_rows(a: Row<'_>, b: Row<'_>, output: Dst<'_>, f: &impl Fn(i8, i8) -> i8) -> Option<()> {
     for (at, cell) in output.cells().iter().enumerate() {
         let a = a.values.get(at.wrapping_mul(a.stride))?;
         cell.set(f(a, b.values.get(at.wrapping_mul(b.stride))?));

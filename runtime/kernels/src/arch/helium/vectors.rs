@@ -99,8 +99,7 @@ pub fn strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
 /// See [`Isa::gather`](crate::arch::Isa::gather).
 pub fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
     let sight = neighbours.sight();
-    let fits =
-        neighbours.taps() <= pitch && sight.pixels.checked_mul(pitch)? <= patches.len();
+    let fits = neighbours.taps() <= pitch && sight.pixels.checked_mul(pitch)? <= patches.len();
     fits.then_some(())?;
     for piece in &sight.pieces {
         if piece.rows != 0 && sight.run != 0 {
