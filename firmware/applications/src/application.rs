@@ -1,7 +1,7 @@
 //! What all applications have in common.
 
 use fixie::RunError;
-use fixie_decision::Detection;
+use fixie_decision::{Detection, Settings};
 use fixie_sensors::SampleSource;
 
 /// Something that makes decisions of samples.
@@ -19,6 +19,15 @@ pub trait Application {
     ///
     /// [`RunError`] if the image changed while it was in use.
     fn poll(&mut self) -> Result<Status, RunError>;
+}
+
+/// The classes of a model, and when one of them counts as detected.
+#[derive(Clone, Copy, Debug)]
+pub struct Classes<const COUNT: usize> {
+    /// What they are called, in the order of the scores.
+    pub labels: [&'static str; COUNT],
+    /// When one is detected.
+    pub settings: Settings,
 }
 
 /// What a poll found.
@@ -48,10 +57,10 @@ impl Decision {
     /// Names what was detected.
     pub(crate) fn new<const CLASSES: usize>(
         detection: Detection,
-        labels: &'static [&'static str; CLASSES],
+        classes: &Classes<CLASSES>,
         sample: u64,
     ) -> Self {
-        let label = labels.get(detection.class).copied().unwrap_or("?");
+        let label = classes.labels.get(detection.class).copied().unwrap_or("?");
         Self { detection, label, sample }
     }
 }

@@ -4,59 +4,90 @@ use fixie::RunError;
 use fixie_decision::{Decider, Settings};
 use heapless::Vec;
 
-use crate::{Affine, Application, Decision, Network, StartError, Status};
-
-/// Pixels of a row.
-pub const WIDTH: usize = 8;
-/// Rows of a picture.
-pub const HEIGHT: usize = 8;
-/// What the shipped model tells apart.
-pub const LABELS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-/// What a pixel of full brightness, 255, is in the unit that the model was trained on.
-pub const WHITE: f32 = 1.0;
+use crate::{Affine, Application, Classes, Decision, Network, StartError, Status};
 
 /// Results that are averaged: pictures that must show the same.
 pub const AVERAGE: usize = 2;
-/// The most likely digit of two pictures, whatever its score, unless it was the last one.
-pub const SETTINGS: Settings =
-    Settings { threshold: i8::MIN, release: i8::MIN, min_count: 1, refractory: 0, background: 0 };
+
+/// Pixels of a row of the shipped model's pictures.
+pub const WIDTH: usize = 8;
+/// Rows of them.
+pub const HEIGHT: usize = 8;
+/// The shipped model was trained on brightness from 0 to 1.
+pub const BRIGHTNESS: Pixels = Pixels { scale: 1.0 / 255.0, offset: 0.0 };
+
+/// The classes of the shipped model. A digit is told when it is the most likely one of two pictures,
+/// whatever its score, and not the one that was told last.
+pub static SHIPPED: Classes<10> = Classes {
+    labels: ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"],
+    settings: Settings {
+        threshold: i8::MIN,
+        release: i8::MIN,
+        min_count: 1,
+        refractory: 0,
+        background: 0,
+    },
+};
+
+/// What a pixel of 0 to 255 is to the model: `pixel · scale + offset`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the formula says it all")]
+pub struct Pixels {
+    pub scale: f32,
+    pub offset: f32,
+}
 
 /// Tells what the camera sees, when that changes.
+///
+/// A row has `WIDTH` bytes: for colours, three for each pixel. While one picture is looked at the
+/// next is collected; one that is complete before the inference is, gives way to the one after it.
 #[derive(Debug)]
-pub struct ImageClassifier<'a, const OPS: u64> {
-    network: Network<'a, OPS, WIDTH, { LABELS.len() }>,
+pub struct ImageClassifier<
+    'a,
+    const OPS: u64,
+    const WIDTH: usize,
+    const HEIGHT: usize,
+    const CLASSES: usize,
+> {
+    network: Network<'a, OPS, WIDTH, CLASSES>,
     pixel: Affine,
     picture: Vec<[i8; WIDTH], HEIGHT>,
-    decider: Decider<{ LABELS.len() }, AVERAGE>,
+    decider: Decider<CLASSES, AVERAGE>,
+    classes: &'static Classes<CLASSES>,
     rows: u64,
     inference_row: u64,
 }
 
-impl<'a, const OPS: u64> ImageClassifier<'a, OPS> {
-    /// Binds an image.
+impl<'a, const OPS: u64, const WIDTH: usize, const HEIGHT: usize, const CLASSES: usize>
+    ImageClassifier<'a, OPS, WIDTH, HEIGHT, CLASSES>
+{
+    /// Binds an image whose input is `HEIGHT` rows of `WIDTH` in memory.
     ///
     /// # Errors
     ///
     /// [`StartError`]: what is wrong with the image.
-    pub fn new(image: &'a [u8], arena: &'a mut [u8]) -> Result<Self, StartError> {
+    pub fn new(
+        image: &'a [u8],
+        arena: &'a mut [u8],
+        classes: &'static Classes<CLASSES>,
+        pixels: Pixels,
+    ) -> Result<Self, StartError> {
         let mut network = Network::new(image, arena, HEIGHT)?;
         let input = network.input()?;
         Ok(Self {
             network,
-            pixel: Affine::new(WHITE / 255.0, input.scale, input.zero_point),
+            pixel: Affine::new(pixels.scale, pixels.offset, &input),
             picture: Vec::new(),
-            decider: Decider::new(SETTINGS),
+            decider: Decider::new(classes.settings),
+            classes,
             rows: 0,
             inference_row: 0,
         })
     }
 
-    /// Takes a row; with the last one of a picture the inference can start.
     fn push_row(&mut self, row: &[u8; WIDTH]) {
         self.rows += 1;
         if self.picture.is_full() {
-            // The picture before was not looked at, as an inference was under way: this one is
-            // newer.
             self.picture.clear();
         }
         // There is room for it: a full picture was taken out.
@@ -64,7 +95,9 @@ impl<'a, const OPS: u64> ImageClassifier<'a, OPS> {
     }
 }
 
-impl<const OPS: u64> Application for ImageClassifier<'_, OPS> {
+impl<const OPS: u64, const WIDTH: usize, const HEIGHT: usize, const CLASSES: usize> Application
+    for ImageClassifier<'_, OPS, WIDTH, HEIGHT, CLASSES>
+{
     type Sample = [u8; WIDTH];
 
     fn push_samples(&mut self, rows: &[Self::Sample]) {
@@ -77,7 +110,7 @@ impl<const OPS: u64> Application for ImageClassifier<'_, OPS> {
                 return Ok(Status::Busy);
             };
             let detection = self.decider.push(&scores);
-            let decide = |detection| Decision::new(detection, &LABELS, self.inference_row);
+            let decide = |detection| Decision::new(detection, self.classes, self.inference_row);
             return Ok(Status::Inferred(detection.map(decide)));
         }
         if !self.picture.is_full() {

@@ -4,7 +4,7 @@ use fixie::RunError;
 use fixie_audio::{Config, FrontEnd, Log, Quantizer, Tables};
 use fixie_decision::Settings;
 
-use crate::{Application, StartError, Status, WindowClassifier};
+use crate::{Application, Classes, StartError, Status, WindowClassifier};
 
 /// Samples per second.
 pub const SAMPLE_RATE_HZ: u32 = 16_000;
@@ -16,9 +16,6 @@ pub const FRAMES: usize = 49;
 pub const STRIDE: usize = 5;
 /// Results that are averaged.
 pub const AVERAGE: usize = 3;
-/// What the shipped model tells apart; the first is everything else.
-pub const LABELS: [&str; 5] = ["background", "yes", "no", "left", "right"];
-
 /// The front end of `tools/models/recipes/keyword.py`, whose features are the natural logarithms of
 /// energies of samples in ±1, with 10⁻⁶ added.
 pub const FRONT_END: Config = Config {
@@ -30,10 +27,18 @@ pub const FRONT_END: Config = Config {
     offset: 1074,
 };
 
-/// When a word counts as spoken: its probability is at least 0.7 on average of 300 ms, and a second
-/// has passed since the last word.
-pub const SETTINGS: Settings =
-    Settings { threshold: 51, release: -64, min_count: 1, refractory: 10, background: 0b1 };
+/// The classes of the shipped model, of which the first is everything else. A word was spoken when
+/// its probability is at least 0.6 on average of 300 ms; no other is heard for a second.
+pub static SHIPPED: Classes<5> = Classes {
+    labels: ["background", "yes", "no", "left", "right"],
+    settings: Settings {
+        threshold: 26,
+        release: -64,
+        min_count: 1,
+        refractory: 10,
+        background: 0b1,
+    },
+};
 
 const FFT: usize = 512;
 const BINS: usize = FFT / 2 + 1;
@@ -42,21 +47,25 @@ static TABLES: Tables<FFT, BINS, MELS> = Tables::new(&FRONT_END);
 
 /// Hears keywords.
 #[derive(Debug)]
-pub struct KeywordSpotter<'a, const OPS: u64> {
+pub struct KeywordSpotter<'a, const OPS: u64, const CLASSES: usize> {
     front_end: FrontEnd<'static, FFT, BINS, MELS>,
     quantizer: Quantizer,
-    classifier: WindowClassifier<'a, OPS, MELS, FRAMES, { LABELS.len() }, AVERAGE>,
+    classifier: WindowClassifier<'a, OPS, MELS, FRAMES, CLASSES, AVERAGE>,
     samples: u64,
 }
 
-impl<'a, const OPS: u64> KeywordSpotter<'a, OPS> {
-    /// Binds an image.
+impl<'a, const OPS: u64, const CLASSES: usize> KeywordSpotter<'a, OPS, CLASSES> {
+    /// Binds an image whose input is [`FRAMES`] of [`MELS`] features by [`FRONT_END`].
     ///
     /// # Errors
     ///
     /// [`StartError`]: what is wrong with the image.
-    pub fn new(image: &'a [u8], arena: &'a mut [u8]) -> Result<Self, StartError> {
-        let mut classifier = WindowClassifier::new(image, arena, STRIDE, SETTINGS, &LABELS)?;
+    pub fn new(
+        image: &'a [u8],
+        arena: &'a mut [u8],
+        classes: &'static Classes<CLASSES>,
+    ) -> Result<Self, StartError> {
+        let mut classifier = WindowClassifier::new(image, arena, STRIDE, classes)?;
         let input = classifier.network().input()?;
         // An int8 tensor's zero is one of its values.
         let zero_point = input.zero_point.clamp(i8::MIN.into(), i8::MAX.into()) as i8;
@@ -65,7 +74,7 @@ impl<'a, const OPS: u64> KeywordSpotter<'a, OPS> {
     }
 }
 
-impl<const OPS: u64> Application for KeywordSpotter<'_, OPS> {
+impl<const OPS: u64, const CLASSES: usize> Application for KeywordSpotter<'_, OPS, CLASSES> {
     type Sample = i16;
 
     fn push_samples(&mut self, samples: &[i16]) {

@@ -31,6 +31,6 @@ mod network;
 mod window;
 
 pub use affine::Affine;
-pub use application::{Application, Decision, Status, turn};
+pub use application::{Application, Classes, Decision, Status, turn};
 pub use network::{Network, StartError};
 pub use window::WindowClassifier;

@@ -129,11 +129,13 @@ impl<'a, const OPS: u64, const WIDTH: usize, const CLASSES: usize>
     }
 }
 
-/// Whether a port is int8 and in memory `rows` times `width`, whatever axes of extent 1 are between.
+/// Whether a port is int8 and in memory `rows` times `width`, of which a row may be several axes.
 fn holds_rows(port: &Port, rows: usize, width: usize) -> bool {
     let axes = port.order.iter().take(port.rank.into());
     let extents = axes.filter_map(|&axis| port.dims.get(usize::from(axis)));
-    let extents = extents.map(|&extent| extent as usize).filter(|&extent| extent != 1);
-    let expected = [rows, width].into_iter().filter(|&extent| extent != 1);
-    port.dtype == Dtype::I8 as u8 && extents.eq(expected)
+    let mut extents = extents.map(|&extent| extent as usize).skip_while(|&extent| extent == 1);
+    let outermost = if rows == 1 { Some(1) } else { extents.next() };
+    port.dtype == Dtype::I8 as u8
+        && outermost == Some(rows)
+        && extents.try_fold(1_usize, usize::checked_mul) == Some(width)
 }

@@ -1,10 +1,10 @@
 //! The core of applications that look at the last frames of a stream.
 
 use fixie::RunError;
-use fixie_decision::{Decider, Settings};
+use fixie_decision::Decider;
 use heapless::Deque;
 
-use crate::{Decision, Network, StartError, Status};
+use crate::{Classes, Decision, Network, StartError, Status};
 
 /// Classifies the last `LEN` frames of `WIDTH` int8 features, every `stride` frames, and decides
 /// from the average of the last `AVERAGE` results.
@@ -26,7 +26,7 @@ pub struct WindowClassifier<
     /// Frames until the next inference is due.
     missing: usize,
     decider: Decider<CLASSES, AVERAGE>,
-    labels: &'static [&'static str; CLASSES],
+    classes: &'static Classes<CLASSES>,
     /// Samples that had come with the last frame, and when the inference under way began.
     last_sample: u64,
     inference_sample: u64,
@@ -51,16 +51,15 @@ impl<
         image: &'a [u8],
         arena: &'a mut [u8],
         stride: usize,
-        settings: Settings,
-        labels: &'static [&'static str; CLASSES],
+        classes: &'static Classes<CLASSES>,
     ) -> Result<Self, StartError> {
         Ok(Self {
             network: Network::new(image, arena, LEN)?,
             frames: Deque::new(),
             stride,
             missing: LEN,
-            decider: Decider::new(settings),
-            labels,
+            decider: Decider::new(classes.settings),
+            classes,
             last_sample: 0,
             inference_sample: 0,
         })
@@ -105,6 +104,6 @@ impl<
 
     fn decide(&mut self, scores: &[i8; CLASSES]) -> Option<Decision> {
         let detection = self.decider.push(scores)?;
-        Some(Decision::new(detection, self.labels, self.inference_sample))
+        Some(Decision::new(detection, self.classes, self.inference_sample))
     }
 }

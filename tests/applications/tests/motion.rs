@@ -4,7 +4,7 @@
 use std::fs::File;
 
 use fixie_application_tests::{FAST, play};
-use fixie_applications::motion::{AXES, LABELS, SAMPLE_RATE_HZ, STRIDE, WINDOW_LEN};
+use fixie_applications::motion::{AXES, SAMPLE_RATE_HZ, SHIPPED, STRIDE, WINDOW_LEN};
 use fixie_emulator::firmware::MOTION;
 use fixie_tests::shipped;
 use ndarray::{Array1, Array3, Axis};
@@ -23,7 +23,7 @@ fn clip() -> (Vec<u8>, Vec<&'static str>) {
         .into_iter()
         .flat_map(|index| x.index_axis(Axis(0), index).t().iter().copied().collect::<Vec<_>>());
     let bytes = samples.flat_map(i16::to_le_bytes).collect();
-    (bytes, RECORDINGS.map(|index| LABELS[y[index] as usize]).to_vec())
+    (bytes, RECORDINGS.map(|index| SHIPPED.labels[y[index] as usize]).to_vec())
 }
 
 fn check(board: &str) {

@@ -21,7 +21,12 @@ static RECORDING: Recording<Sample> = Recording::new();
 
 #[fixie_board::entry]
 fn main() -> ! {
-    let application = ImageClassifier::<{ net::OPS }>::new(net::BYTES, &mut ARENA.take().0);
+    let application = ImageClassifier::<{ net::OPS }, _, { camera::HEIGHT }, _>::new(
+        net::BYTES,
+        &mut ARENA.take().0,
+        &camera::SHIPPED,
+        camera::BRIGHTNESS,
+    );
     let board = Board {
         recording: &RECORDING,
         queue: QUEUE.take(),

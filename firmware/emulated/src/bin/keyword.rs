@@ -18,7 +18,8 @@ static RECORDING: Recording<Sample> = Recording::new();
 
 #[fixie_board::entry]
 fn main() -> ! {
-    let application = KeywordSpotter::<{ net::OPS }>::new(net::BYTES, &mut ARENA.take().0);
+    let application =
+        KeywordSpotter::<{ net::OPS }, _>::new(net::BYTES, &mut ARENA.take().0, &keyword::SHIPPED);
     let board = Board {
         recording: &RECORDING,
         queue: QUEUE.take(),

@@ -21,8 +21,12 @@ static RECORDING: Recording<Sample> = Recording::new();
 
 #[fixie_board::entry]
 fn main() -> ! {
-    let application =
-        ActivityRecognizer::<{ net::OPS }>::new(net::BYTES, &mut ARENA.take().0, STEPS);
+    let application = ActivityRecognizer::<{ net::OPS }, _, _>::new(
+        net::BYTES,
+        &mut ARENA.take().0,
+        &motion::SHIPPED,
+        STEPS,
+    );
     let board = Board {
         recording: &RECORDING,
         queue: QUEUE.take(),
