@@ -9,8 +9,13 @@ pub trait Application {
     /// What belongs to one moment: see [`SampleSource`].
     type Sample: Copy;
 
-    /// Takes the next samples, oldest first. Does the work of each as it comes, so a caller that
-    /// must not be kept long pushes few at a time.
+    /// How many samples can be taken now; the others have to wait where they are.
+    fn room(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Takes the next samples, oldest first, at most [`room`](Self::room). Does the work of each as
+    /// it comes, so a caller that must not be kept long pushes few at a time.
     fn push_samples(&mut self, samples: &[Self::Sample]);
 
     /// Does the next piece of work, at most one step of an inference.
@@ -73,7 +78,8 @@ impl defmt::Format for Decision {
     }
 }
 
-/// One turn of a superloop: takes what the source has, at most `buffer` full, and polls.
+/// One turn of a superloop: takes what the source has, at most `buffer` full and as much as the
+/// application has room for, and polls.
 ///
 /// # Errors
 ///
@@ -88,7 +94,8 @@ where
     S: SampleSource<Sample = A::Sample>,
     E: From<S::Error> + From<RunError>,
 {
-    let taken = source.take(buffer)?;
+    let len = buffer.len().min(application.room());
+    let taken = source.take(buffer.get_mut(..len).unwrap_or_default())?;
     application.push_samples(buffer.get(..taken).unwrap_or_default());
     match application.poll()? {
         // Others may be waiting in the source.

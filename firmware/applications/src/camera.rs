@@ -2,9 +2,8 @@
 
 use fixie::RunError;
 use fixie_decision::{Decider, Settings};
-use heapless::Vec;
 
-use crate::{Affine, Application, Classes, Decision, Network, StartError, Status};
+use crate::{Affine, Application, Classes, Decision, Delivery, Network, StartError, Status, Step};
 
 /// Results that are averaged: pictures that must show the same.
 pub const AVERAGE: usize = 2;
@@ -39,8 +38,9 @@ pub struct Pixels {
 
 /// Tells what the camera sees, when that changes.
 ///
-/// A row has `WIDTH` bytes: for colours, three for each pixel. While one picture is looked at the
-/// next is collected; one that is complete before the inference is, gives way to the one after it.
+/// A row has `WIDTH` bytes: for colours, three for each pixel. The network takes the rows of a
+/// picture as they come, and there is never a whole picture in memory. While it computes, one row
+/// can be given to this, the next ones wait in the queue behind the camera.
 #[derive(Debug)]
 pub struct ImageClassifier<
     'a,
@@ -51,17 +51,20 @@ pub struct ImageClassifier<
 > {
     network: Network<'a, OPS, WIDTH, CLASSES>,
     pixel: Affine,
-    picture: Vec<[i8; WIDTH], HEIGHT>,
+    /// A row that waits for the network, with its index in its picture.
+    row: Option<(usize, [i8; WIDTH])>,
+    /// Index of the next row in its picture.
+    next_row: usize,
     decider: Decider<CLASSES, AVERAGE>,
     classes: &'static Classes<CLASSES>,
     rows: u64,
-    inference_row: u64,
 }
 
 impl<'a, const OPS: u64, const WIDTH: usize, const HEIGHT: usize, const CLASSES: usize>
     ImageClassifier<'a, OPS, WIDTH, HEIGHT, CLASSES>
 {
-    /// Binds an image whose input is `HEIGHT` rows of `WIDTH` in memory.
+    /// Binds an image that was converted with `--input-rows` and whose input is `HEIGHT` rows of
+    /// `WIDTH`.
     ///
     /// # Errors
     ///
@@ -72,26 +75,37 @@ impl<'a, const OPS: u64, const WIDTH: usize, const HEIGHT: usize, const CLASSES:
         classes: &'static Classes<CLASSES>,
         pixels: Pixels,
     ) -> Result<Self, StartError> {
-        let mut network = Network::new(image, arena, HEIGHT)?;
-        let input = network.input()?;
+        let (network, input) = Network::new(image, arena, HEIGHT, Delivery::ByRows)?;
         Ok(Self {
             network,
             pixel: Affine::new(pixels.scale, pixels.offset, &input),
-            picture: Vec::new(),
+            row: None,
+            next_row: 0,
             decider: Decider::new(classes.settings),
             classes,
             rows: 0,
-            inference_row: 0,
         })
     }
 
-    fn push_row(&mut self, row: &[u8; WIDTH]) {
-        self.rows += 1;
-        if self.picture.is_full() {
-            self.picture.clear();
+    /// Abandons the picture that is under way: the next row is the first of a new one. For cameras
+    /// that say where a picture begins, and after rows were lost.
+    pub fn restart_picture(&mut self) {
+        self.network.reset();
+        (self.row, self.next_row) = (None, 0);
+    }
+
+    /// Gives the network the row that waits, if that is the one it wants; false if there is none.
+    ///
+    /// A network asks for no rows that change nothing. Those at the end of a picture are still
+    /// waiting when it asks for the first row of the next.
+    fn give_row(&mut self) -> bool {
+        let Some((index, row)) = self.row.take() else {
+            return false;
+        };
+        if self.network.wanted_row() == index {
+            self.network.give_row(&row);
         }
-        // There is room for it: a full picture was taken out.
-        let _ = self.picture.push(row.map(|pixel| self.pixel.apply(pixel.into())));
+        true
     }
 }
 
@@ -100,25 +114,28 @@ impl<const OPS: u64, const WIDTH: usize, const HEIGHT: usize, const CLASSES: usi
 {
     type Sample = [u8; WIDTH];
 
+    fn room(&self) -> usize {
+        usize::from(self.row.is_none())
+    }
+
     fn push_samples(&mut self, rows: &[Self::Sample]) {
-        rows.iter().for_each(|row| self.push_row(row));
+        for row in rows {
+            self.row = Some((self.next_row, row.map(|pixel| self.pixel.apply(pixel.into()))));
+            self.next_row = if self.next_row + 1 < HEIGHT { self.next_row + 1 } else { 0 };
+            self.rows += 1;
+        }
     }
 
     fn poll(&mut self) -> Result<Status, RunError> {
-        if self.network.is_running() {
-            let Some(scores) = self.network.step()? else {
-                return Ok(Status::Busy);
-            };
-            let detection = self.decider.push(&scores);
-            let decide = |detection| Decision::new(detection, self.classes, self.inference_row);
-            return Ok(Status::Inferred(detection.map(decide)));
-        }
-        if !self.picture.is_full() {
-            return Ok(Status::Idle);
-        }
-        self.network.start(self.picture.iter());
-        self.inference_row = self.rows;
-        self.picture.clear();
-        Ok(Status::Busy)
+        Ok(match self.network.step()? {
+            Step::Running => Status::Busy,
+            Step::NeedsRow if self.give_row() => Status::Busy,
+            Step::NeedsRow => Status::Idle,
+            Step::Done(scores) => {
+                let detection = self.decider.push(&scores);
+                let decide = |detection| Decision::new(detection, self.classes, self.rows);
+                Status::Inferred(detection.map(decide))
+            }
+        })
     }
 }

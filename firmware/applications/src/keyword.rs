@@ -28,11 +28,11 @@ pub const FRONT_END: Config = Config {
 };
 
 /// The classes of the shipped model, of which the first is everything else. A word was spoken when
-/// its probability is at least 0.6 on average of 300 ms; no other is heard for a second.
+/// its probability is at least 0.7 on average of 300 ms; no other is heard for a second.
 pub static SHIPPED: Classes<5> = Classes {
     labels: ["background", "yes", "no", "left", "right"],
     settings: Settings {
-        threshold: 26,
+        threshold: 51,
         release: -64,
         min_count: 1,
         refractory: 10,
@@ -65,8 +65,7 @@ impl<'a, const OPS: u64, const CLASSES: usize> KeywordSpotter<'a, OPS, CLASSES> 
         arena: &'a mut [u8],
         classes: &'static Classes<CLASSES>,
     ) -> Result<Self, StartError> {
-        let mut classifier = WindowClassifier::new(image, arena, STRIDE, classes)?;
-        let input = classifier.network().input()?;
+        let (classifier, input) = WindowClassifier::new(image, arena, STRIDE, classes)?;
         // An int8 tensor's zero is one of its values.
         let zero_point = input.zero_point.clamp(i8::MIN.into(), i8::MAX.into()) as i8;
         let quantizer = Quantizer::new(Log::Natural, input.scale, zero_point).of_unit_samples();

@@ -32,5 +32,5 @@ mod window;
 
 pub use affine::Affine;
 pub use application::{Application, Classes, Decision, Status, turn};
-pub use network::{Network, StartError};
+pub use network::{Delivery, Network, StartError, Step};
 pub use window::WindowClassifier;

@@ -47,8 +47,7 @@ impl<'a, const OPS: u64, const AXES: usize, const CLASSES: usize>
         classes: &'static Classes<CLASSES>,
         steps: [f32; AXES],
     ) -> Result<Self, StartError> {
-        let mut classifier = WindowClassifier::new(image, arena, STRIDE, classes)?;
-        let input = classifier.network().input()?;
+        let (classifier, input) = WindowClassifier::new(image, arena, STRIDE, classes)?;
         let axes = steps.map(|step| Affine::new(step, 0.0, &input));
         Ok(Self { classifier, axes, samples: 0 })
     }

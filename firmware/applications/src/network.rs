@@ -19,6 +19,8 @@ pub enum StartError {
         /// Elements of a row.
         width: usize,
     },
+    /// The image wants its input otherwise than the application gives it.
+    Delivery(Delivery),
     /// The model has another number of scores than the application has classes, or they are not
     /// 8-bit.
     Output {
@@ -37,6 +39,12 @@ impl fmt::Display for StartError {
                 "the application feeds {rows} rows of {width} 8-bit values, which in memory the \
                  model's input is not: flash an image for this application"
             ),
+            Self::Delivery(Delivery::Whole) => f.write_str(
+                "the image wants its input row by row: convert the model without --input-rows",
+            ),
+            Self::Delivery(Delivery::ByRows) => {
+                f.write_str("the image wants its input whole: convert the model with --input-rows")
+            }
             Self::Output { classes } => write!(
                 f,
                 "the application has {classes} classes, the model has other scores: flash an image \
@@ -60,73 +68,114 @@ impl From<PortError> for StartError {
     }
 }
 
+/// How an image wants its input, which `fixie convert` has decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// There is room for all of it, which is filled before an inference.
+    Whole,
+    /// Row by row during the inference (`--input-rows`).
+    ByRows,
+}
+
+/// What a step of an inference led to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step<const CLASSES: usize> {
+    /// More steps remain.
+    Running,
+    /// The next row of the input is wanted: [`Network::give_row`].
+    NeedsRow,
+    /// The inference is complete, with these scores.
+    Done([i8; CLASSES]),
+}
+
 /// A network that makes `CLASSES` scores of rows of `WIDTH` values.
 #[derive(Debug)]
 pub struct Network<'a, const OPS: u64, const WIDTH: usize, const CLASSES: usize> {
     engine: Engine<'a, OPS>,
-    is_running: bool,
+    /// Rows that were given in this inference.
+    given_rows: usize,
 }
 
 impl<'a, const OPS: u64, const WIDTH: usize, const CLASSES: usize>
     Network<'a, OPS, WIDTH, CLASSES>
 {
-    /// Binds an image whose input is `rows` rows in memory.
+    /// Binds an image whose input is `rows` rows in memory. Gives the description of the input too,
+    /// for its scale and zero point.
     ///
     /// # Errors
     ///
     /// [`StartError`]: what is wrong with the image.
-    pub fn new(image: &'a [u8], arena: &'a mut [u8], rows: usize) -> Result<Self, StartError> {
-        let mut engine = Engine::new(Image::parse(image).map_err(BindError::from)?, arena)?;
-        if !holds_rows(engine.input(0)?.port(), rows, WIDTH) {
-            return Err(StartError::Input { rows, width: WIDTH });
+    pub fn new(
+        image: &'a [u8],
+        arena: &'a mut [u8],
+        rows: usize,
+        delivery: Delivery,
+    ) -> Result<(Self, Port), StartError> {
+        let engine = Engine::new(Image::parse(image).map_err(BindError::from)?, arena)?;
+        let input = engine.image().input(0).filter(|input| holds_rows(input, rows, WIDTH));
+        let input = input.ok_or(StartError::Input { rows, width: WIDTH })?;
+        if delivery != if input.rows == 0 { Delivery::Whole } else { Delivery::ByRows } {
+            return Err(StartError::Delivery(delivery));
         }
         let output = engine.output(0)?;
         if output.port().dtype != Dtype::I8 as u8 || output.bytes().len() != CLASSES {
             return Err(StartError::Output { classes: CLASSES });
         }
-        Ok(Self { engine, is_running: false })
+        Ok((Self { engine, given_rows: 0 }, input))
     }
 
-    /// The input's description, for its scale and zero point.
-    ///
-    /// # Errors
-    ///
-    /// None once the network is bound.
-    pub fn input(&mut self) -> Result<Port, PortError> {
-        Ok(*self.engine.input(0)?.port())
-    }
-
-    /// Whether an inference is under way.
-    pub const fn is_running(&self) -> bool {
-        self.is_running
-    }
-
-    /// Fills the input and begins an inference; one that is under way is abandoned.
-    pub fn start<'r>(&mut self, rows: impl Iterator<Item = &'r [i8; WIDTH]>) {
+    /// Fills an input that is given whole, before an inference.
+    pub fn fill<'r>(&mut self, rows: impl Iterator<Item = &'r [i8; WIDTH]>) {
         // The input was there when the network was bound.
         if let Ok(mut input) = self.engine.input(0) {
-            let elements = rows.flatten().map(|&value| value as u8);
-            input.bytes_mut().iter_mut().zip(elements).for_each(|(byte, value)| *byte = value);
+            copy(rows.flatten(), input.bytes_mut());
         }
-        self.is_running = true;
     }
 
-    /// Runs the next step, if an inference is under way. Gives the scores after the last one.
+    /// The index of the row that is wanted next: they are wanted in order.
+    pub const fn wanted_row(&self) -> usize {
+        self.given_rows
+    }
+
+    /// Gives the row that is wanted, after [`Step::NeedsRow`].
+    pub fn give_row(&mut self, values: &[i8; WIDTH]) {
+        if let Ok(mut row) = self.engine.row() {
+            copy(values.iter(), row.port.bytes_mut());
+            self.given_rows += 1;
+        }
+    }
+
+    /// Runs the next step.
     ///
     /// # Errors
     ///
     /// [`RunError`] if the image changed while it was in use.
-    pub fn step(&mut self) -> Result<Option<[i8; CLASSES]>, RunError> {
-        if !self.is_running || self.engine.step()? == Progress::Running {
-            return Ok(None);
-        }
-        self.is_running = false;
-        let scores = self.engine.output(0).ok().and_then(|output| {
-            let bytes: &[u8; CLASSES] = output.bytes().try_into().ok()?;
-            Some(bytes.map(|byte| byte as i8))
-        });
-        Ok(scores)
+    pub fn step(&mut self) -> Result<Step<CLASSES>, RunError> {
+        Ok(match self.engine.step()? {
+            Progress::Running => Step::Running,
+            Progress::NeedsRow => Step::NeedsRow,
+            Progress::Done => {
+                self.given_rows = 0;
+                Step::Done(self.scores())
+            }
+        })
     }
+
+    /// Abandons an inference that is under way.
+    pub fn reset(&mut self) {
+        self.given_rows = 0;
+        self.engine.reset();
+    }
+
+    /// The scores; their number was checked when the network was bound.
+    fn scores(&self) -> [i8; CLASSES] {
+        let bytes = self.engine.output(0).map_or(&[][..], |output| output.bytes());
+        <&[u8; CLASSES]>::try_from(bytes).map_or([i8::MIN; CLASSES], |all| all.map(|b| b as i8))
+    }
+}
+
+fn copy<'v>(values: impl Iterator<Item = &'v i8>, bytes: &mut [u8]) {
+    bytes.iter_mut().zip(values).for_each(|(byte, &value)| *byte = value as u8);
 }
 
 /// Whether a port is int8 and in memory `rows` times `width`, of which a row may be several axes.

@@ -1,10 +1,11 @@
 //! The core of applications that look at the last frames of a stream.
 
-use fixie::RunError;
+use fixie::{Port, RunError};
 use fixie_decision::Decider;
 use heapless::Deque;
 
-use crate::{Classes, Decision, Network, StartError, Status};
+use crate::network::{Delivery, Network, Step};
+use crate::{Classes, Decision, StartError, Status};
 
 /// Classifies the last `LEN` frames of `WIDTH` int8 features, every `stride` frames, and decides
 /// from the average of the last `AVERAGE` results.
@@ -21,6 +22,7 @@ pub struct WindowClassifier<
     const AVERAGE: usize,
 > {
     network: Network<'a, OPS, WIDTH, CLASSES>,
+    is_running: bool,
     frames: Deque<[i8; WIDTH], LEN>,
     stride: usize,
     /// Frames until the next inference is due.
@@ -42,7 +44,8 @@ impl<
 > WindowClassifier<'a, OPS, WIDTH, LEN, CLASSES, AVERAGE>
 {
     /// Binds an image whose input is `LEN` rows of `WIDTH` in memory, and whose output is `CLASSES`
-    /// scores. The first result comes after `LEN` frames, the next ones after each `stride` more.
+    /// scores. Gives the description of the input too. The first result comes after `LEN` frames, the
+    /// next ones after each `stride` more.
     ///
     /// # Errors
     ///
@@ -52,9 +55,11 @@ impl<
         arena: &'a mut [u8],
         stride: usize,
         classes: &'static Classes<CLASSES>,
-    ) -> Result<Self, StartError> {
-        Ok(Self {
-            network: Network::new(image, arena, LEN)?,
+    ) -> Result<(Self, Port), StartError> {
+        let (network, input) = Network::new(image, arena, LEN, Delivery::Whole)?;
+        let classifier = Self {
+            network,
+            is_running: false,
             frames: Deque::new(),
             stride,
             missing: LEN,
@@ -62,12 +67,8 @@ impl<
             classes,
             last_sample: 0,
             inference_sample: 0,
-        })
-    }
-
-    /// The network.
-    pub const fn network(&mut self) -> &mut Network<'a, OPS, WIDTH, CLASSES> {
-        &mut self.network
+        };
+        Ok((classifier, input))
     }
 
     /// Takes the next frame, the last sample of which was number `sample` of the stream.
@@ -87,10 +88,13 @@ impl<
     ///
     /// [`RunError`] if the image changed while it was in use.
     pub fn poll(&mut self) -> Result<Status, RunError> {
-        if self.network.is_running() {
+        if self.is_running {
             return Ok(match self.network.step()? {
-                Some(scores) => Status::Inferred(self.decide(&scores)),
-                None => Status::Busy,
+                Step::Done(scores) => {
+                    self.is_running = false;
+                    Status::Inferred(self.decide(&scores))
+                }
+                Step::Running | Step::NeedsRow => Status::Busy,
             });
         }
         if self.missing > 0 {
@@ -98,7 +102,8 @@ impl<
         }
         self.missing = self.stride;
         self.inference_sample = self.last_sample;
-        self.network.start(self.frames.iter());
+        self.network.fill(self.frames.iter());
+        self.is_running = true;
         Ok(Status::Busy)
     }
 

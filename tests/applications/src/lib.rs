@@ -3,10 +3,9 @@
 #![expect(clippy::missing_panics_doc, reason = "test helpers panic where a check fails")]
 #![forbid(unsafe_code)]
 
-use std::path::Path;
-
 use fixie_compiler::compile::{Options, compile};
 use fixie_compiler::data::Dataset;
+use fixie_compiler::lower::Inputs;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_emulator::firmware::{Application, Firmware};
 use fixie_emulator::log::{Record, decode};
@@ -45,21 +44,31 @@ pub struct Decision {
     pub latency_ns: u64,
 }
 
-/// Plays a recording to an application with a shipped model, `NAME/NAME.onnx`.
+/// An application with the model that the repository ships for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shipped {
+    /// The application.
+    pub application: Application,
+    /// The model, `NAME/NAME.onnx`.
+    pub model: &'static str,
+    /// How the application gives the model its input.
+    pub inputs: Inputs,
+}
+
+/// Plays a recording to an application.
 ///
 /// # Errors
 ///
 /// Whatever keeps firmware from being built or run.
 pub fn play(
     board: &str,
-    application: Application,
-    model: &str,
+    shipped: Shipped,
     recording: &[u8],
     speed: Speed,
 ) -> Result<Session, EmulatorError> {
     let board = Board::find(board)?;
-    let image = image(board, model);
-    let firmware = Firmware::build(board, application, Some(&image), &|_| {})?;
+    let image = shipped.image(board);
+    let firmware = Firmware::build(board, shipped.application, Some(&image), &|_| {})?;
     let run = Run { input: recording, speed, ..Run::default() };
     let outcome = firmware.run(&run, &|_| {})?;
     let log = decode(&firmware.elf, &outcome.log)?;
@@ -67,13 +76,17 @@ pub fn play(
     Ok(Session::read(&log))
 }
 
-/// A shipped model, converted for a board.
-pub fn image(board: &Board, name: &str) -> Vec<u8> {
-    let path = shipped(name);
-    let model = Model::load(path.join(format!("{name}.onnx")), &ImportOptions::default()).unwrap();
-    let calibration = Dataset::load(Path::new(&path.join("calib.npz")), model.inputs()).unwrap();
-    let options = Options { target: board.name.parse().unwrap(), ..Options::default() };
-    compile(&model, Some(&calibration), &options, &mut |_| {}).unwrap().image
+impl Shipped {
+    /// The model, converted for a board.
+    pub fn image(&self, board: &Board) -> Vec<u8> {
+        let folder = shipped(self.model);
+        let path = folder.join(self.model).with_extension("onnx");
+        let model = Model::load(&path, &ImportOptions::default()).unwrap();
+        let calibration = Dataset::load(&folder.join("calib.npz"), model.inputs()).unwrap();
+        let target = board.name.parse().unwrap();
+        let options = Options { target, inputs: self.inputs, ..Options::default() };
+        compile(&model, Some(&calibration), &options, &mut |_| {}).unwrap().image
+    }
 }
 
 impl Session {

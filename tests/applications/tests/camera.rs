@@ -3,12 +3,16 @@
 
 use std::fs::File;
 
-use fixie_application_tests::{FAST, play};
+use fixie_application_tests::{FAST, Shipped, play};
 use fixie_applications::camera::{HEIGHT, SHIPPED, WIDTH};
+use fixie_compiler::lower::Inputs;
 use fixie_emulator::firmware::CAMERA;
 use fixie_tests::shipped;
 use ndarray::{Array1, ArrayD};
 use ndarray_npy::NpzReader;
+
+const APPLICATION: Shipped =
+    Shipped { application: CAMERA, model: "digits", inputs: Inputs::ByRows };
 
 /// Each digit is held before the camera for so many pictures.
 const HELD: usize = 3;
@@ -29,7 +33,7 @@ fn clip() -> (Vec<u8>, Vec<usize>) {
 
 fn check(board: &str) {
     let (recording, digits) = clip();
-    let session = play(board, CAMERA, "digits", &recording, FAST).unwrap();
+    let session = play(board, APPLICATION, &recording, FAST).unwrap();
     assert_eq!((session.samples, session.missed), ((recording.len() / WIDTH) as u64, 0));
     assert_eq!(session.inferences, (DIGITS * HELD) as u64);
 

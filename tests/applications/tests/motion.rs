@@ -3,12 +3,16 @@
 
 use std::fs::File;
 
-use fixie_application_tests::{FAST, play};
+use fixie_application_tests::{FAST, Shipped, play};
 use fixie_applications::motion::{AXES, SAMPLE_RATE_HZ, SHIPPED, STRIDE, WINDOW_LEN};
+use fixie_compiler::lower::Inputs;
 use fixie_emulator::firmware::MOTION;
 use fixie_tests::shipped;
 use ndarray::{Array1, Array3, Axis};
 use ndarray_npy::NpzReader;
+
+const APPLICATION: Shipped =
+    Shipped { application: MOTION, model: "motion", inputs: Inputs::Whole };
 
 /// Recordings of the evaluation data, two of each activity in turn.
 const RECORDINGS: [usize; 8] = [20, 21, 30, 31, 10, 11, 0, 1];
@@ -28,7 +32,7 @@ fn clip() -> (Vec<u8>, Vec<&'static str>) {
 
 fn check(board: &str) {
     let (recording, shown) = clip();
-    let session = play(board, MOTION, "motion", &recording, FAST).unwrap();
+    let session = play(board, APPLICATION, &recording, FAST).unwrap();
     assert_eq!((session.samples, session.missed), ((shown.len() * WINDOW_LEN) as u64, 0));
 
     // Each activity lasts for two recordings and is told once, from what lies in it.

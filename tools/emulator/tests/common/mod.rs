@@ -47,6 +47,6 @@ fn port(tensor: u16) -> Port {
         zero_point: 0,
         dims: [LEN as u32, 1, 1, 1, 1, 1],
         order: [0; 6],
-        reserved: 0,
+        rows: 0,
     }
 }
