@@ -23,6 +23,7 @@ RECIPES = {
     "digits-qdq": "digits_qdq",
     "digits-nhwc": "digits_nhwc",
     "motion": "motion",
+    "keyword": "keyword",
     "autoencoder": "autoencoder",
 }
 

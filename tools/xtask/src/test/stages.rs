@@ -48,11 +48,12 @@ pub const STAGES: &[Stage] = &[
 ];
 
 /// Packages whose tests run firmware.
-const EMULATED: [&str; 2] = ["fixie-emulator", "fixie-kernels-on-core"];
+const EMULATED: [&str; 3] = ["fixie-application-tests", "fixie-emulator", "fixie-kernels-on-core"];
 
 /// The tests of these packages. They are chosen by name, not by package: the set of packages decides
 /// which features of their dependencies are compiled, and another set would compile these anew.
-const EMULATED_TESTS: [&str; 4] = ["bench", "calibration", "on_core", "models_on_core"];
+const EMULATED_TESTS: [&str; 8] =
+    ["bench", "calibration", "log", "on_core", "models_on_core", "camera", "keyword", "motion"];
 
 /// Firmware is linted as it is compiled for one board of each architecture.
 const LINTED: [&str; 2] = ["cortex-m4", "rv32"];
