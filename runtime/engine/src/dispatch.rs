@@ -59,8 +59,9 @@ fn check_one<O: Operator>(entry: OpEntry, image: &Image<'_>) -> Result<(), Rule>
 }
 
 fn run_one<O: Operator>(entry: OpEntry, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
-    let params = memory.image().params(&entry)?;
-    O::run(&params, rows, memory)
+    // Not moved out of the option, which would be a copy.
+    let params: Option<O::Params> = memory.image().params(&entry);
+    O::run(params.as_ref()?, rows, memory)
 }
 
 #[cfg(test)]

@@ -583,7 +583,7 @@ pub mod blocked {
 /// ```text
 /// weights := group*                      // `groups` of them
 /// group   := block*                      // channels 0 to 7, 8 to 15, …
-/// block   := step* bias:i32×8 multiplier:i32×8
+/// block   := bias:i32×8 step* multiplier:i32×8
 /// step    := w:i8×16 …                   // 16 taps each of 8 channels
 /// ```
 ///

@@ -164,13 +164,13 @@ mod pack {
 
     /// Appends the channels of a block.
     fn push_block(bytes: &mut Vec<u8>, channels: &[Channel<'_>], taps: usize) {
+        bytes.extend(channels.iter().flat_map(|channel| channel.bias.to_le_bytes()));
         for first in (0..taps).step_by(vectors::LANES) {
             for channel in vectors::CHANNEL_ORDER.map(|n| &channels[n]) {
                 let weights = channel.weights[first..].iter().map(|&w| w as u8);
                 bytes.extend(weights.chain([0; vectors::LANES]).take(vectors::LANES));
             }
         }
-        bytes.extend(channels.iter().flat_map(|channel| channel.bias.to_le_bytes()));
         bytes.extend(channels.iter().flat_map(|channel| channel.multiplier.to_le_bytes()));
     }
 

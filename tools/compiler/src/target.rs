@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use fixie_format::Opcode;
+use fixie_format::op::Window;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -76,14 +77,15 @@ impl Target {
         }
     }
 
-    /// The depthwise kernels of this core, best first. The last one takes every depthwise
-    /// convolution.
-    pub(crate) fn depthwise_convolutions(self) -> &'static [Opcode] {
+    /// The kernels of this core for a depthwise convolution, best first. The last one takes every
+    /// depthwise convolution.
+    pub(crate) fn depthwise_convolutions(self, window: &Window) -> &'static [Opcode] {
+        let (planar, any) = (&[Opcode::DepthwisePlanar, Opcode::Depthwise], &[Opcode::Depthwise]);
         match self {
-            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => {
-                &[Opcode::DepthwisePlanar, Opcode::Depthwise]
-            }
-            _ => &[Opcode::Depthwise],
+            Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => planar,
+            // Helium has loops for no other kernels.
+            Self::CortexM55 if (window.kernel_h, window.kernel_w) == (3, 3) => planar,
+            _ => any,
         }
     }
 }

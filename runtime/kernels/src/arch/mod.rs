@@ -151,7 +151,7 @@ pub trait Isa {
         scalar::blocked_channels(filters, patch, out)
     }
 
-    /// Copies what some pixels see to their patches, `pitch` bytes apart.
+    /// Copies what some pixels see, padding included, to their patches, `pitch` bytes apart.
     fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
         scalar::gather(neighbours, patches, pitch)
     }
@@ -178,6 +178,11 @@ pub trait Isa {
     /// Limits bytes to `min..=max`.
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) {
         scalar::clamp(bytes, bounds);
+    }
+
+    /// Fills four planes with one value.
+    fn planar_fill(planes: &mut Planes<'_>, value: i8) {
+        scalar::planar_fill(planes, value);
     }
 
     /// Copies pixels to four planes, from `row_pair` and `column` on.

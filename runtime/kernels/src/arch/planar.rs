@@ -282,16 +282,19 @@ impl<'a> Lines<'a> {
 /// Four planes, one behind the other.
 pub struct Planes<'a> {
     words: &'a mut [u32],
-    row_pairs: usize,
-    columns: usize,
+    window: Window,
 }
 
 impl<'a> Planes<'a> {
     /// The planes of `window` in `words`; `None` if that has another length.
     pub fn new(words: &'a mut [u32], window: &Window) -> Option<Self> {
         let len = window.plane_words()?.checked_mul(planar::CHANNELS)?;
-        let (row_pairs, columns) = (window.row_pairs, window.columns);
-        (len == words.len()).then_some(Self { words, row_pairs, columns })
+        (len == words.len()).then_some(Self { words, window: *window })
+    }
+
+    /// The kernel and the planes' extents.
+    pub fn window(&self) -> &Window {
+        &self.window
     }
 
     /// All words.
@@ -307,19 +310,19 @@ impl<'a> Planes<'a> {
     /// Words per plane.
     pub fn plane_words(&self) -> usize {
         // Cannot overflow: `new` found that four of them do not.
-        self.row_pairs.wrapping_mul(self.columns)
+        self.window.row_pairs.wrapping_mul(self.window.columns)
     }
 
     /// Columns of a plane.
     pub fn columns(&self) -> usize {
-        self.columns
+        self.window.columns
     }
 
     /// Where lines from row pair `row_pair` and `column` on start in each plane; `None` if they
     /// leave it.
     pub fn place(&self, lines: &Lines<'_>, row_pair: usize, column: usize) -> Option<usize> {
-        let inside = row_pair.checked_add(lines.pairs)? <= self.row_pairs
-            && column.checked_add(lines.count)? <= self.columns;
-        inside.then(|| row_pair.wrapping_mul(self.columns).wrapping_add(column))
+        let inside = row_pair.checked_add(lines.pairs)? <= self.window.row_pairs
+            && column.checked_add(lines.count)? <= self.window.columns;
+        inside.then(|| row_pair.wrapping_mul(self.window.columns).wrapping_add(column))
     }
 }

@@ -21,7 +21,7 @@ use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, Span, check_conv, for_each_span, patches};
-use crate::ops::patch::{Patches, Shape, is_pointwise};
+use crate::ops::patch::{Patches, Shape};
 use crate::rule::{Rule, check_data, check_scratch, check_that};
 
 /// [`Opcode::ConvVectors`](fixie_format::Opcode::ConvVectors), its inner loops by `I`.
@@ -34,17 +34,18 @@ const PATCHES_LEN: usize = 1792;
 /// Pixels that instruction sets compute at a time.
 const TOGETHER: usize = 3;
 
-/// Bytes of scratch memory: some patches. Where every patch is a pixel of the input, one is
-/// gathered only if a vector would reach behind the input.
+/// Bytes of scratch memory: some patches. Where they lie in the input as they are, one is gathered
+/// only if a vector would reach behind the input.
 pub fn scratch_len(params: &op::Conv) -> Option<usize> {
     let taps = Shape::new(params)?.taps;
     let len = vectors::patch_vectors(taps).checked_mul(vectors::LANES)?;
     let pixels = usize::from(params.window.out_h).checked_mul(params.window.out_w.into())?;
     let worth = PATCHES_LEN.checked_div(len)? / TOGETHER;
-    let patches = match is_pointwise(&params.window) {
+    let gathered = pixels.min(worth.max(1).checked_mul(TOGETHER)?);
+    let patches = match is_matrix_product(params) {
         true if taps == len => 0,
         true => 1,
-        false => pixels.min(worth.max(1).checked_mul(TOGETHER)?),
+        false => gathered,
     };
     patches.checked_mul(len)
 }
@@ -54,10 +55,10 @@ pub fn takes(params: &op::Conv, shape: &Shape) -> bool {
     params.shift == 0 && shape.group_out >= vectors::CHANNELS
 }
 
-/// Words of the weights of one group.
-fn group_words(shape: &Shape) -> Option<usize> {
-    let len = vectors::block_len(vectors::patch_vectors(shape.taps))?;
-    (len / size_of::<u32>()).checked_mul(shape.group_out.div_ceil(vectors::CHANNELS))
+/// Words of the weights of a group of `channels` output channels.
+fn group_words(taps: usize, channels: usize) -> Option<usize> {
+    let len = vectors::block_len(vectors::patch_vectors(taps))?;
+    (len / size_of::<u32>()).checked_mul(channels.div_ceil(vectors::CHANNELS))
 }
 
 impl<I: Isa> Operator for ConvVectors<I> {
@@ -68,29 +69,21 @@ impl<I: Isa> Operator for ConvVectors<I> {
         check_that(takes(params, &shape), "groups")?;
         let tensors = [params.input, params.output];
         check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
-        let words = group_words(&shape).and_then(|words| words.checked_mul(params.groups.into()));
+        let words = group_words(shape.taps, shape.group_out)
+            .and_then(|words| words.checked_mul(params.groups.into()));
         check_data::<u32>(image, params.weights, words)
     }
 
     // Not inlined, so that the stack holds the frame of one operator only.
     #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
-        let shape = Shape::new(params)?;
         let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
         let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
-        // What lies behind the taps of a patch is multiplied by 0.
-        let scratch = scratch.get_mut(..scratch_len(params)?)?;
-        for group in 0..usize::from(params.groups) {
-            let mut kernel = Kernel::<I> {
-                patches: patches(params, group, &shape, &tensors, rings)?,
-                filters: filters(params, group, &shape, &tensors)?,
-                first_channel: group.checked_mul(shape.group_out)?,
-                out_c: params.window.out_c.into(),
-                scratch: &mut *scratch,
-                isa: PhantomData,
-            };
-            for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+        if is_matrix_product(params) {
+            matrix_product::<I>(params, &rows, rings, &tensors, scratch)?;
+        } else {
+            windows::<I>(params, &rows, rings, &tensors, scratch)?;
         }
         let bounds = (params.act_min, params.act_max);
         if bounds != (i8::MIN, i8::MAX) {
@@ -103,6 +96,86 @@ impl<I: Isa> Operator for ConvVectors<I> {
     }
 }
 
+/// Whether each output pixel sees the input pixel at the same place.
+fn is_matrix_product(params: &op::Conv) -> bool {
+    let window = &params.window;
+    (window.kernel_h, window.kernel_w, params.groups) == (1, 1, 1)
+        && (window.pad_top, window.pad_left) == (0, 0)
+        && (window.stride_h, window.stride_w) == (1, 1)
+        && (window.out_h, window.out_w) == (window.in_h, window.in_w)
+}
+
+/// Computes the pixels of some rows from where they lie: as many at a time as lie one behind the
+/// other, in the input as in the output.
+fn matrix_product<I: Isa>(
+    params: &op::Conv,
+    rows: &Range<usize>,
+    rings: Rings,
+    tensors: &Tensors<'_>,
+    scratch: &mut [i8],
+) -> Option<()> {
+    let op::Window { out_w, in_c, out_c, .. } = params.window;
+    let [width, in_c, out_c] = [out_w, in_c, out_c].map(usize::from);
+    let stream = tensors.data(params.weights, group_words(in_c, out_c)?)?;
+    let filters = Filters::new(stream, vectors::patch_vectors(in_c), out_c, params.out_zero)?;
+    let (input, output) = (tensors.src(params.input)?, tensors.dst(params.output)?);
+    let mut y = rows.start;
+    while y < rows.end {
+        let (mut from, mut to, mut count) = (y, y, rows.end.wrapping_sub(y));
+        for (slot, ring_rows) in [(&mut from, rings.input), (&mut to, rings.output)] {
+            if ring_rows != 0 {
+                *slot = y.checked_rem(ring_rows.into())?;
+                count = count.min(usize::from(ring_rows).wrapping_sub(*slot));
+            }
+        }
+        let mut left = count.checked_mul(width)?;
+        let mut from = from.checked_mul(width)?.checked_mul(in_c)?;
+        let mut to = to.checked_mul(width)?.checked_mul(out_c)?;
+        while left != 0 {
+            let source = input.slice(from, input.len().checked_sub(from)?)?;
+            let out = (output.slice(to, output.len().checked_sub(to)?)?, out_c);
+            let strip = if let Some(strip) = Strip::new(&filters, left, (source, in_c), out) {
+                strip
+            } else {
+                // A vector would reach behind the input.
+                source.slice(0, in_c)?.copy_to(scratch.get_mut(..in_c)?)?;
+                Strip::new(&filters, 1, (Src::from(&*scratch), in_c), out)?
+            };
+            I::vectors_strip(&filters, &strip)?;
+            left = left.wrapping_sub(strip.pixels());
+            from = from.wrapping_add(strip.pixels().wrapping_mul(in_c));
+            to = to.wrapping_add(strip.pixels().wrapping_mul(out_c));
+        }
+        y = y.wrapping_add(count);
+    }
+    Some(())
+}
+
+/// Computes the pixels of some rows by gathering their patches.
+fn windows<I: Isa>(
+    params: &op::Conv,
+    rows: &Range<usize>,
+    rings: Rings,
+    tensors: &Tensors<'_>,
+    scratch: &mut [i8],
+) -> Option<()> {
+    let shape = Shape::new(params)?;
+    // What lies behind the taps of a patch is multiplied by 0.
+    let scratch = scratch.get_mut(..scratch_len(params)?)?;
+    for group in 0..usize::from(params.groups) {
+        let mut kernel = Kernel::<I> {
+            patches: patches(params, group, &shape, tensors, rings)?,
+            filters: filters(params, group, &shape, tensors)?,
+            first_channel: group.checked_mul(shape.group_out)?,
+            out_c: params.window.out_c.into(),
+            scratch: &mut *scratch,
+            isa: PhantomData,
+        };
+        for_each_span(params, rows, rings, tensors, |span| kernel.span(&span))?;
+    }
+    Some(())
+}
+
 /// The weights of one group.
 fn filters<'a>(
     params: &op::Conv,
@@ -110,7 +183,7 @@ fn filters<'a>(
     shape: &Shape,
     tensors: &Tensors<'a>,
 ) -> Option<Filters<'a>> {
-    let words = group_words(shape)?;
+    let words = group_words(shape.taps, shape.group_out)?;
     let start = group.checked_mul(words)?;
     let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
     let stream = all.get(start..start.checked_add(words)?)?;
@@ -133,35 +206,10 @@ struct Kernel<'a, 's, I> {
 impl<I: Isa> Kernel<'_, '_, I> {
     /// Computes the group's channels of a span of pixels.
     fn span(&mut self, span: &Span<'_>) -> Option<()> {
-        let mut done = 0;
-        while done < span.len {
-            let pixel = span.first.checked_add(done)?;
-            let left = span.len.wrapping_sub(done);
-            let out = self.outputs(span, done)?;
-            let strip = self.patches.strip(pixel, left).and_then(|(source, count)| {
-                Strip::new(&self.filters, count, source, (out, self.out_c))
-            });
-            let Some(strip) = strip else {
-                return self.gathered(span, done);
-            };
-            I::vectors_strip(&self.filters, &strip)?;
-            done = done.checked_add(strip.pixels())?;
-        }
-        Some(())
-    }
-
-    /// The outputs from pixel `first` of a span on.
-    fn outputs<'o>(&self, span: &Span<'o>, first: usize) -> Option<Dst<'o>> {
-        let start = first.checked_mul(self.out_c)?.checked_add(self.first_channel)?;
-        span.out.slice(start, span.out.len().checked_sub(start)?)
-    }
-
-    /// As [`span`](Self::span), from pixel `first` on, by gathering patches.
-    fn gathered(&mut self, span: &Span<'_>, first: usize) -> Option<()> {
         let len = self.filters.patch_len();
         let block = self.scratch.len().checked_div(len)?;
         // Pixels of which patches are there but no outputs.
-        let mut waiting = first..first;
+        let mut waiting = 0..0;
         while waiting.end < span.len {
             let pixel = span.first.checked_add(waiting.end)?;
             let left = span.len.wrapping_sub(waiting.end);
@@ -172,9 +220,6 @@ impl<I: Isa> Kernel<'_, '_, I> {
                 let room = self.scratch.get_mut(waiting.len().checked_mul(len)?..)?;
                 let some = if let Some(alike) = &alike {
                     let part = alike.part(done, block.checked_sub(waiting.len())?)?;
-                    if let Some(padding) = part.sight().padding {
-                        room.get_mut(..part.pixels().checked_mul(len)?)?.fill(padding);
-                    }
                     I::gather(&part, room, len)?;
                     part.pixels()
                 } else {
@@ -190,6 +235,12 @@ impl<I: Isa> Kernel<'_, '_, I> {
             }
         }
         if waiting.is_empty() { Some(()) } else { self.compute(span, &waiting) }
+    }
+
+    /// The outputs from pixel `first` of a span on.
+    fn outputs<'o>(&self, span: &Span<'o>, first: usize) -> Option<Dst<'o>> {
+        let start = first.checked_mul(self.out_c)?.checked_add(self.first_channel)?;
+        span.out.slice(start, span.out.len().checked_sub(start)?)
     }
 
     /// Computes pixels of a span whose patches are gathered.

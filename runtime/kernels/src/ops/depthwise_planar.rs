@@ -198,13 +198,13 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         let scratch = scratch.get_mut(..plan.scratch_len()?)?;
         let scratch: &mut [u32] = bytemuck::try_cast_slice_mut(scratch).ok()?;
         let (planes, table) = scratch.split_at_mut_checked(plan.planes_words)?;
+        let mut planes = Planes::new(planes, &plan.window)?;
         // Columns left and right of the input stay as they are.
-        let pad = u32::from(i16::from(params.pad_value) as u16);
-        planes.fill(pad << 16 | pad);
+        I::planar_fill(&mut planes, params.pad_value);
         let mut kernel = Kernel::<I> {
             params,
             patches: patches(params, 0, &Shape::new(params)?, &tensors, rings)?,
-            planes: Planes::new(planes, &plan.window)?,
+            planes,
             table,
             streams: tensors.data(params.weights, weights_words(params)?)?,
             output: Output::new(params, rings, tensors.dst(params.output)?)?,

@@ -112,44 +112,6 @@ impl<'a> Patches<'a> {
         start(x, self.window.stride_w, self.window.pad_left)
     }
 
-    /// The output pixels from `pixel` on, at most `limit`, whose patches lie in the input as they
-    /// are: from the first patch on, the bytes from one to the next, and their number. `None` if
-    /// not even the first one does.
-    pub fn strip(&self, pixel: usize, limit: usize) -> Option<((Src<'a>, usize), usize)> {
-        let window = &self.window;
-        let (y, x) = self.position(pixel)?;
-        let (top, left) = (self.top(y), self.left(x));
-        let inside = window.kernel_h == 1
-            && self.is_contiguous()
-            && left >= 0
-            && (0..i32::from(window.in_h)).contains(&top);
-        inside.then_some(())?;
-        let (top, left) = (top as usize, left as usize);
-        let in_row = self.pixels_inside(x, left)?;
-        let count = if self.is_flat() {
-            let below = usize::from(window.in_h).checked_sub(top)?.wrapping_sub(1);
-            in_row.saturating_add(below.saturating_mul(window.in_w.into()))
-        } else {
-            in_row
-        };
-        let in_c = usize::from(window.in_c);
-        let start = self.slot(top).checked_mul(self.row_bytes)?;
-        let start = start.checked_add(left.checked_mul(in_c)?.checked_add(self.channel)?)?;
-        let source = self.memory.slice(start, self.memory.len().checked_sub(start)?)?;
-        let step = in_c.checked_mul(window.stride_w.into())?;
-        (count != 0).then_some(((source, step), count.min(limit)))
-    }
-
-    /// Whether every pixel of an output row sees one pixel of an input row, without a gap between
-    /// those, nor between one row's and the next one's.
-    fn is_flat(&self) -> bool {
-        let window = &self.window;
-        (window.kernel_w, window.stride_w, window.stride_h) == (1, 1, 1)
-            && window.pad_left == 0
-            && window.in_w == window.out_w
-            && self.ring_rows == 0
-    }
-
     /// How many output columns from `x` on, whose windows start at input column `left` and behind,
     /// see no padding to the right.
     pub fn pixels_inside(&self, x: usize, left: usize) -> Option<usize> {

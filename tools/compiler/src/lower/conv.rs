@@ -171,7 +171,7 @@ impl<'g> Lowering<'g> {
     ) -> Result<(Opcode, Vec<u8>), LowerError> {
         let depthwise = params.groups > 1 && params.groups == params.window.in_c;
         let kernels = if depthwise {
-            self.target.depthwise_convolutions()
+            self.target.depthwise_convolutions(&params.window)
         } else {
             self.target.convolutions()
         };

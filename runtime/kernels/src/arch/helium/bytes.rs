@@ -1,4 +1,4 @@
-//! Runs of bytes: limits, copies and sums, in vectors with tail predication.
+//! Runs of bytes: limits, copies, fills and sums, in vectors with tail predication.
 
 use core::arch::global_asm;
 
@@ -38,6 +38,7 @@ struct SumArgs {
 
 unsafe extern "C" {
     fn fixie_helium_clamp(bytes: *mut i8, len: usize, min: i32, max: i32);
+    fn fixie_helium_fill(bytes: *mut i8, len: usize, value: i32);
     fn fixie_helium_gather(args: &GatherArgs);
     fn fixie_helium_sums(sum: &SumArgs, a: *const i8, b: *const i8, out: *mut i8, len: usize);
 }
@@ -65,6 +66,14 @@ pub fn clamp_pixels(
         clamp(out.slice(pixel.checked_mul(step)?, channels)?, bounds);
     }
     Some(())
+}
+
+/// Writes `value` to every byte.
+pub fn fill(bytes: &mut [i8], value: i8) {
+    if !bytes.is_empty() {
+        // SAFETY: it writes `len` bytes, predicated.
+        unsafe { fixie_helium_fill(bytes.as_mut_ptr(), bytes.len(), value.into()) };
+    }
 }
 
 /// Copies the rows of some pixels.

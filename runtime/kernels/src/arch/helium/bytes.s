@@ -19,6 +19,20 @@ fixie_helium_clamp:
     pop     {r7, pc}
     .size fixie_helium_clamp, . - fixie_helium_clamp
 
+@ fixie_helium_fill(bytes, len, value): at least one byte.
+    .section .text.fixie_helium_fill, "ax", %progbits
+    .global fixie_helium_fill
+    .type fixie_helium_fill, %function
+    .thumb_func
+fixie_helium_fill:
+    push    {r7, lr}
+    vdup.8  q0, r2
+    dlstp.8 lr, r1
+1:  vstrb.8 q0, [r0], #16
+    letp    lr, 1b
+    pop     {r7, pc}
+    .size fixie_helium_fill, . - fixie_helium_fill
+
 @ fixie_helium_gather(args): the same rows of some pixels, 16 bytes at a time; at least one pixel, one
 @ row, one byte.
 @

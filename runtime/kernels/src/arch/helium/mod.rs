@@ -5,10 +5,12 @@
 
 mod bytes;
 mod depthwise;
+mod planar;
 mod vectors;
 
 use crate::arch::Isa;
 use crate::arch::neighbours::Neighbours;
+use crate::arch::planar::{Channels, Lines, Planes};
 use crate::arch::sum::Sum;
 use crate::arch::taps::{TapFilters, TapStrip};
 use crate::arch::vectors as isa_vectors;
@@ -34,6 +36,23 @@ impl Isa for Helium {
 
     fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
         depthwise::strip(filters, strip)
+    }
+
+    fn planar_fill(planes: &mut Planes<'_>, value: i8) {
+        planar::fill(planes, value);
+    }
+
+    fn planar_expand(
+        lines: &Lines<'_>,
+        planes: &mut Planes<'_>,
+        row_pair: usize,
+        column: usize,
+    ) -> Option<()> {
+        planar::expand(lines, planes, row_pair, column)
+    }
+
+    fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
+        planar::channels(channels, table)
     }
 
     fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()> {

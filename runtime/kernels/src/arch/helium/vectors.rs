@@ -99,8 +99,11 @@ pub fn strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
 /// See [`Isa::gather`](crate::arch::Isa::gather).
 pub fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
     let sight = neighbours.sight();
-    let fits = neighbours.taps() <= pitch && sight.pixels.checked_mul(pitch)? <= patches.len();
-    fits.then_some(())?;
+    (neighbours.taps() <= pitch).then_some(())?;
+    let patches = patches.get_mut(..sight.pixels.checked_mul(pitch)?)?;
+    if let Some(padding) = sight.padding {
+        bytes::fill(patches, padding);
+    }
     for piece in &sight.pieces {
         if piece.rows != 0 && sight.run != 0 {
             // SAFETY: `Neighbours` found the rows of all pixels inside the input and inside a patch

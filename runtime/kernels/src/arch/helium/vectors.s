@@ -15,20 +15,22 @@
     .equ VECTORS, 32        @ of a patch
     .equ ZERO, 36           @ zero point of the output
 
-    .equ FRAME_LEFT, 0      @ pixels or triples left
-    .equ FRAME_SOURCE, 4    @ where they start
-    .equ FRAME_OUT, 8
-    .equ FRAME_ARGS, 12
-    .equ FRAME_BACK, 16     @ BACK, or 0 in the last block
-    .equ FRAME_BLOCKS, 20   @ blocks left
-    .equ FRAME_X0, 24       @ patches of three pixels
-    .equ FRAME_X1, 28
-    .equ FRAME_X2, 32
-    .equ FRAME_REWIND, 36   @ bytes from the end of a pass over the weights to the next one
-    .equ FRAME_REST, 40     @ how often a loop over four vectors runs
-    .equ FRAME_ENTRY, 44    @ where it is entered, for each pass
-    .equ FRAME_LEN, 64
+    .equ FRAME_SUMS, 0      @ of a pixel
+    .equ FRAME_X0, 0        @ patches of three pixels
+    .equ FRAME_X1, 4
+    .equ FRAME_X2, 8
+    .equ FRAME_BLOCKS, 12   @ blocks left
+    .equ FRAME_REWIND, 16   @ bytes from the end of a pass over the weights to the next one
+    .equ FRAME_LEFT, 32     @ pixels or triples left
+    .equ FRAME_SOURCE, 36   @ where they start
+    .equ FRAME_OUT, 40
+    .equ FRAME_ARGS, 44
+    .equ FRAME_BACK, 48     @ BACK, or 0 in the last block
+    .equ FRAME_REST, 52     @ how often a loop over four vectors runs
+    .equ FRAME_ENTRY, 56    @ where it is entered, for each pass
+    .equ FRAME_LEN, 72
 
+    .equ BIAS_LEN, 32       @ in front of the weights of a block
     .equ BLOCK_STEP, 128    @ weights of a block for 16 taps
 
     .macro VECTORS_ENTER name
@@ -58,18 +60,19 @@
     .size \name, . - \name
     .endm
 
-@ r3 how often a loop over four steps of `step_len` bytes runs that is to do one step less than there
-@ are vectors; r4 where it is entered: steps that are left over are the last ones of its body.
-    .macro PREPARE_LOOP step_len
+@ r4 where a loop over four steps of `step_len` bytes is entered, from its start: the steps that are
+@ left over are the last ones of its body. `done` of as many steps as there are vectors are done before
+@ it, but not all.
+    .macro PREPARE_LOOP step_len, done
     ldr     r0, [r12, #VECTORS]
-    adds    r3, r0, #2
+    adds    r3, r0, #3 - \done
     lsrs    r3, r3, #2
-    rsb     r0, r0, #1
+    str     r3, [sp, #FRAME_REST]
+    rsb     r0, r0, #\done
     and     r0, r0, #3
     mov     r4, #\step_len
     muls    r4, r0, r4
     adds    r4, r4, #1
-    str     r3, [sp, #FRAME_REST]
     .endm
 
 @ fixie_helium_vectors_triples_1(args), _2, _3, _4: patches of so many vectors; _any: of 2 or more.
@@ -140,14 +143,13 @@
     vmov    q5[3], q5[1], r4, r6
     vmov    q6[3], q6[1], r8, r10
     .if \vectors
-    vldrw.u32 q0, [r7, #BLOCK_STEP * \vectors - 64 - 24 * \pass]
-    vldrw.u32 q1, [r7, #BLOCK_STEP * \vectors - 32 - 24 * \pass]
+    vldrw.u32 q1, [r7, #BLOCK_STEP * \vectors - 64 - 24 * \pass]
     .else
     ldr     r0, [sp, #FRAME_REWIND]
     add     r0, r0, r7
-    vldrw.u32 q0, [r0, #-32 - 24 * \pass]
-    vldrw.u32 q1, [r0, #-24 * \pass]
+    vldrw.u32 q1, [r0, #-32 - 24 * \pass]
     .endif
+    vldrw.u32 q0, [r7, #-96 - 24 * \pass]
     vadd.i32 q4, q4, q0
     vadd.i32 q5, q5, q0
     vadd.i32 q6, q6, q0
@@ -172,7 +174,7 @@
     VECTORS_ENTER \name
     vdup.32 q7, r2
     .if \vectors == 0
-    PREPARE_LOOP 44
+    PREPARE_LOOP 44, 1
     adr.w   r0, 10f
     adr.w   r1, 11f
     adr.w   r2, 12f
@@ -192,6 +194,7 @@
     ldrd    r9, r1, [sp, #FRAME_SOURCE]
     ldrd    r2, r4, [r0, #STEP]
     ldr     r7, [r0, #STREAM]
+    adds    r7, r7, #BIAS_LEN
     ldrd    lr, r6, [r0, #BLOCKS]
     str     r6, [sp, #FRAME_BACK]
     add     r11, r9, r2
@@ -247,37 +250,34 @@
 @
 @   for every pixel, for every block: the sums of all its channels; requantise, store
 @
-@ r0 to lr, every second one, sums; r1 weights, r3 where outputs go, r5 blocks left, r7 the patch,
-@ r9 there; q4-q5 sums, q6 the order of outputs, q7 zero point
+@ r0, r2, …, r12, lr sums in the order of channels; r1 weights, r3 where outputs go, r5 blocks left, r7 the patch,
+@ r9 there; q6 the order of outputs, q7 zero point
 
 @ The products of one channel.
-    .macro PIXEL_CHANNEL multiply, sum, weights
+    .macro PIXEL_CHANNEL sum, weights
     vldrb.u8 \weights, [r1], #16
-    \multiply\().s8 \sum, q0, \weights
+    vmladava.s8 \sum, q0, \weights
     .endm
 
-@ 16 taps.
-    .macro PIXEL_STEP multiply
+@ 16 taps, the channels in their order.
+    .macro PIXEL_STEP
     vldrb.u8 q0, [r9], #16
-    PIXEL_CHANNEL \multiply, r0, q1
-    PIXEL_CHANNEL \multiply, r2, q2
-    PIXEL_CHANNEL \multiply, r4, q3
-    PIXEL_CHANNEL \multiply, r6, q1
-    PIXEL_CHANNEL \multiply, r8, q2
-    PIXEL_CHANNEL \multiply, r10, q3
-    PIXEL_CHANNEL \multiply, r12, q1
-    PIXEL_CHANNEL \multiply, lr, q2
+    PIXEL_CHANNEL r0, q1
+    PIXEL_CHANNEL r4, q2
+    PIXEL_CHANNEL r2, q3
+    PIXEL_CHANNEL r6, q1
+    PIXEL_CHANNEL r8, q2
+    PIXEL_CHANNEL r12, q3
+    PIXEL_CHANNEL r10, q1
+    PIXEL_CHANNEL lr, q2
     .endm
 
     VECTORS_ENTER fixie_helium_vectors_pixels
     vdup.16 q7, r2
     adr.w   r0, output_order
     vldrh.u16 q6, [r0]
-    PREPARE_LOOP 68
+    PREPARE_LOOP 68, 0
     adr.w   r0, 3f
-    adr.w   r1, 4f
-    cmp     r3, #0
-    csel    r0, r1, r0, eq
     add     r0, r0, r4
     str     r0, [sp, #FRAME_ENTRY]
 1:  ldr     r0, [sp, #FRAME_ARGS]
@@ -289,45 +289,40 @@
     ldrd    r1, r5, [r0, #STREAM]
     ldr     r6, [r0, #BACK]
     str     r6, [sp, #FRAME_BACK]
-2:  mov     r9, r7
-    PIXEL_STEP vmladav
+2:  ldm     r1!, {r0, r2, r4, r6, r8, r10, r12, lr}
+    mov     r9, r7
     ldr     r11, [sp, #FRAME_REST]
     ldr     pc, [sp, #FRAME_ENTRY]
-3:  PIXEL_STEP vmladava
-    PIXEL_STEP vmladava
-    PIXEL_STEP vmladava
-    PIXEL_STEP vmladava
+3:  PIXEL_STEP
+    PIXEL_STEP
+    PIXEL_STEP
+    PIXEL_STEP
     subs    r11, r11, #1
     bne     3b
-4:  vmov    q4[2], q4[0], r0, r2
-    vmov    q5[2], q5[0], r8, r10
-    vmov    q4[3], q4[1], r4, r6
-    vmov    q5[3], q5[1], r12, lr
-    vldrw.u32 q0, [r1], #16
-    vldrw.u32 q1, [r1], #16
+    stm     sp, {r0, r2, r4, r6, r8, r10, r12, lr}
+    vldrw.u32 q0, [sp]
+    vldrw.u32 q1, [sp, #16]
     vldrw.u32 q2, [r1], #16
     vldrw.u32 q3, [r1], #16
-    vadd.i32 q4, q4, q0
-    vadd.i32 q5, q5, q1
-    vrmulh.s32 q4, q4, q2
-    vrmulh.s32 q5, q5, q3
-    vqmovnb.s32 q4, q4
-    vqmovnt.s32 q4, q5
-    vqadd.s16 q4, q4, q7
-    vqmovnb.s16 q4, q4
-    vstrb.16 q4, [r3, q6]
+    vrmulh.s32 q0, q0, q2
+    vrmulh.s32 q1, q1, q3
+    vqmovnb.s32 q0, q0
+    vqmovnt.s32 q0, q1
+    vqadd.s16 q0, q0, q7
+    vqmovnb.s16 q0, q0
+    vstrb.16 q0, [r3, q6]
     adds    r3, r3, #8
     subs    r5, r5, #1
     bne     2b
     ldr     r0, [sp, #FRAME_BACK]
-    cbz     r0, 5f
+    cbz     r0, 4f
     @ The last block starts earlier.
     subs    r3, r3, r0
     movs    r0, #0
     str     r0, [sp, #FRAME_BACK]
     movs    r5, #1
     b       2b
-5:  ldr     r0, [sp, #FRAME_LEFT]
+4:  ldr     r0, [sp, #FRAME_LEFT]
     subs    r0, r0, #1
     str     r0, [sp, #FRAME_LEFT]
     bne     1b

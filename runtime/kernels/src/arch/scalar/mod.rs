@@ -383,6 +383,13 @@ pub fn clamp(bytes: Dst<'_>, (min, max): (i8, i8)) {
     }
 }
 
+/// See [`Isa::planar_fill`].
+#[inline(always)]
+pub fn planar_fill(planes: &mut Planes<'_>, value: i8) {
+    let lane = u32::from(i16::from(value) as u16);
+    planes.words_mut().fill(lane << 16 | lane);
+}
+
 /// See [`Isa::planar_expand`]. The lanes of the four planes lie in the order
 /// `[row][column][channel]`, so that four channels can be computed at a time.
 #[inline(always)]

@@ -9,6 +9,9 @@ use crate::arch::taps::{TapFilters, TapStrip};
 pub fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
     let sight = neighbours.sight();
     for (pixel, patch) in pieces_mut(patches, pitch).take(sight.pixels).enumerate() {
+        if let Some(padding) = sight.padding {
+            patch.fill(padding);
+        }
         let behind = pixel.checked_mul(sight.pixel_step)?;
         for piece in &sight.pieces {
             for row in 0..piece.rows {

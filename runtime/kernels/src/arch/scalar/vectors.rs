@@ -16,8 +16,8 @@ pub fn vectors_strip(filters: &Filters<'_>, strip: &Strip<'_>) -> Option<()> {
         let at = pixel.checked_mul(strip.out_step())?;
         let mut first = 0;
         for block in pieces(filters.stream(), block_words) {
-            let (weights, constants) = block.split_at_checked(filters.weight_words())?;
-            let (bias, multipliers) = constants.split_at_checked(CHANNELS)?;
+            let (bias, behind) = block.split_at_checked(CHANNELS)?;
+            let (weights, multipliers) = behind.split_at_checked(filters.weight_words())?;
             let mut sums = [0; CHANNELS];
             let steps = pieces(bytemuck::must_cast_slice::<u32, i8>(weights), LANES * CHANNELS);
             for (n, step) in steps.enumerate() {
