@@ -170,6 +170,12 @@ pub trait Isa {
         scalar::depthwise_pixels(channels, taps, out)
     }
 
+    /// Adds the first channels of `count` pixels, `step` bytes apart, to the sums of those channels,
+    /// of which there are at most 8.
+    fn pixel_sums(pixels: Src<'_>, (count, step): (usize, usize), sums: &mut [i32]) -> Option<()> {
+        scalar::pixel_sums(pixels, (count, step), sums)
+    }
+
     /// Sums of operands that are as long as the output, and may lie on it or behind its start.
     fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()> {
         scalar::sums(sum, a, b, out)

@@ -2,21 +2,23 @@
 //! inside the input. The multiplier holds the scales and the division by the number of elements,
 //! so there is one for each number that occurs.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use fixie_format::Image;
 use fixie_format::op;
 
+use crate::arch::{Isa, Native};
 use crate::memory::Memory;
 use crate::ops::Operator;
 use crate::ops::pool::{check_pool, pool};
 use crate::requantize::Requantizer;
 use crate::rule::{Rule, check_data, check_that};
 
-/// [`Opcode::AvgPool`](fixie_format::Opcode::AvgPool).
-pub struct AvgPool;
+/// [`Opcode::AvgPool`](fixie_format::Opcode::AvgPool), its inner loop by `I`.
+pub struct AvgPool<I = Native>(PhantomData<I>);
 
-impl Operator for AvgPool {
+impl<I: Isa> Operator for AvgPool<I> {
     type Params = op::AvgPool;
 
     fn check(params: &op::AvgPool, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
@@ -41,7 +43,7 @@ impl Operator for AvgPool {
         let ports = (params.input, params.output);
         pool(&params.window, rows, tensors, ports, |view, pixel| {
             let multiplier = multiplier(pairs, view.pixel_count())?;
-            view.average(params.in_zero, requantizer, multiplier, pixel)
+            view.average::<I>(params.in_zero, requantizer, multiplier, pixel)
         })
     }
 }

@@ -27,11 +27,11 @@ use crate::rule::{Rule, check_data, check_scratch, check_that};
 /// [`Opcode::ConvVectors`](fixie_format::Opcode::ConvVectors), its inner loops by `I`.
 pub struct ConvVectors<I = Native>(PhantomData<I>);
 
-/// Bytes of gathered patches that are worth their memory, if those of [`TOGETHER`] pixels need no
-/// more.
-const PATCHES_LEN: usize = 1792;
+/// Bytes of gathered patches that are worth their memory; those of a whole row may be more.
+const PATCHES_LEN: usize = 1536;
+const ROW_LEN: usize = 4608;
 
-/// Pixels that instruction sets compute at a time.
+/// Pixels that instruction sets compute at a time: as many patches are gathered at least.
 const TOGETHER: usize = 3;
 
 /// Bytes of scratch memory: some patches. Where they lie in the input as they are, one is gathered
@@ -40,8 +40,9 @@ pub fn scratch_len(params: &op::Conv) -> Option<usize> {
     let taps = Shape::new(params)?.taps;
     let len = vectors::patch_vectors(taps).checked_mul(vectors::LANES)?;
     let pixels = usize::from(params.window.out_h).checked_mul(params.window.out_w.into())?;
-    let worth = PATCHES_LEN.checked_div(len)? / TOGETHER;
-    let gathered = pixels.min(worth.max(1).checked_mul(TOGETHER)?);
+    let worth = |bytes: usize| bytes.checked_div(len).unwrap_or(0);
+    let row = usize::from(params.window.out_w).min(worth(ROW_LEN));
+    let gathered = pixels.min(row.max(worth(PATCHES_LEN)).max(TOGETHER));
     let patches = match is_matrix_product(params) {
         true if taps == len => 0,
         true => 1,

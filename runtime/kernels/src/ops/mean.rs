@@ -1,11 +1,13 @@
 //! `Mean` over the middle axis of `[outer, len, inner]`:
 //! `clamp(out_zero + requant(Σ (in − in_zero)))`, the division being part of the multiplier.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use fixie_format::Image;
 use fixie_format::op;
 
+use crate::arch::{Isa, Native};
 use crate::memory::Memory;
 use crate::ops::Operator;
 use crate::ops::pool::View;
@@ -13,10 +15,10 @@ use crate::ops::window::Taps;
 use crate::requantize::Requantizer;
 use crate::rule::{Rule, check_len, check_output, check_rows, check_that, product};
 
-/// [`Opcode::Mean`](fixie_format::Opcode::Mean).
-pub struct Mean;
+/// [`Opcode::Mean`](fixie_format::Opcode::Mean), its inner loop by `I`.
+pub struct Mean<I = Native>(PhantomData<I>);
 
-impl Operator for Mean {
+impl<I: Isa> Operator for Mean<I> {
     type Params = op::Mean;
 
     fn check(params: &op::Mean, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
@@ -50,7 +52,7 @@ impl Operator for Mean {
                 columns: Taps::from(0..len),
             };
             let means = output.row(outer)?;
-            view.average(params.in_zero, requantizer, params.multiplier, means)?;
+            view.average::<I>(params.in_zero, requantizer, params.multiplier, means)?;
         }
         Some(())
     }

@@ -6,6 +6,7 @@ use fixie_format::Image;
 use fixie_format::op::Window;
 use fixie_format::table::TensorId;
 
+use crate::arch::Isa;
 use crate::arch::view::{Dst, Src};
 use crate::memory::{SrcRows, Tensors};
 use crate::ops::window::{Axis, Taps, check_window};
@@ -54,6 +55,20 @@ impl View<'_> {
         self.rows.count.wrapping_mul(self.columns.count)
     }
 
+    /// Shows the pixels of each row, from `channel` of the first one on.
+    fn for_each_row(
+        &self,
+        channel: usize,
+        mut show: impl FnMut(Src<'_>) -> Option<()>,
+    ) -> Option<()> {
+        for y in self.rows.positions() {
+            let row = self.input.row(y)?;
+            let at = self.columns.first.checked_mul(self.channels)?.checked_add(channel)?;
+            show(row.slice(at, row.len().checked_sub(at)?)?)?;
+        }
+        Some(())
+    }
+
     /// Shows `len` channels from `channel` on of every pixel.
     pub fn for_each(
         &self,
@@ -72,7 +87,7 @@ impl View<'_> {
     }
 
     /// Writes `requantizer(Σ (in − in_zero))` for every channel.
-    pub fn average(
+    pub fn average<I: Isa>(
         &self,
         in_zero: i8,
         requantizer: Requantizer,
@@ -80,15 +95,17 @@ impl View<'_> {
         pixel: Dst<'_>,
     ) -> Option<()> {
         let zeros = (self.pixel_count() as i32).wrapping_mul(in_zero.into());
+        let step = self.columns.dilation.checked_mul(self.channels)?;
         for (block, cells) in pixel.cells().chunks(CHANNEL_BLOCK).enumerate() {
             let mut sums = [zeros.wrapping_neg(); CHANNEL_BLOCK];
-            self.for_each(block.wrapping_mul(CHANNEL_BLOCK), cells.len(), |values| {
-                for (sum, value) in sums.iter_mut().zip(values.iter()) {
-                    *sum = sum.wrapping_add(value.into());
-                }
-            })?;
+            let sums = sums.get_mut(..cells.len())?;
+            if self.columns.count != 0 {
+                self.for_each_row(block.wrapping_mul(CHANNEL_BLOCK), |row| {
+                    I::pixel_sums(row, (self.columns.count, step), sums)
+                })?;
+            }
             for (cell, sum) in cells.iter().zip(sums) {
-                cell.set(requantizer.apply(sum, multiplier));
+                cell.set(requantizer.apply(*sum, multiplier));
             }
         }
         Some(())

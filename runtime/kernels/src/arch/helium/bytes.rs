@@ -2,6 +2,7 @@
 
 use core::arch::global_asm;
 
+use crate::arch::scalar;
 use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
 
@@ -40,6 +41,7 @@ unsafe extern "C" {
     fn fixie_helium_clamp(bytes: *mut i8, len: usize, min: i32, max: i32);
     fn fixie_helium_fill(bytes: *mut i8, len: usize, value: i32);
     fn fixie_helium_gather(args: &GatherArgs);
+    fn fixie_helium_pixel_sums(pixels: *const i8, step: usize, count: usize, sums: *mut i32);
     fn fixie_helium_sums(sum: &SumArgs, a: *const i8, b: *const i8, out: *mut i8, len: usize);
 }
 
@@ -85,6 +87,19 @@ pub fn fill(bytes: &mut [i8], value: i8) {
 pub unsafe fn gather(args: &GatherArgs) {
     // SAFETY: it reads and writes just that, predicated; the caller promises the rest.
     unsafe { fixie_helium_gather(args) };
+}
+
+/// See [`Isa::pixel_sums`](crate::arch::Isa::pixel_sums).
+pub fn pixel_sums(pixels: Src<'_>, (count, step): (usize, usize), sums: &mut [i32]) -> Option<()> {
+    let Ok(sums) = <&mut [i32; 8]>::try_from(&mut *sums) else {
+        return scalar::pixel_sums(pixels, (count, step), sums);
+    };
+    let last = count.checked_sub(1)?.checked_mul(step)?;
+    (last.checked_add(sums.len())? <= pixels.len()).then_some(())?;
+    // SAFETY: it reads 8 bytes at each of `count` steps, the last ones of which are inside, and
+    // reads and writes 8 sums. There is a pixel.
+    unsafe { fixie_helium_pixel_sums(pixels.as_ptr(), step, count, sums.as_mut_ptr()) };
+    Some(())
 }
 
 /// See [`Isa::sums`](crate::arch::Isa::sums).

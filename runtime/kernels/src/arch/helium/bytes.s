@@ -92,3 +92,24 @@ fixie_helium_sums:
     letp    lr, 1b
     pop     {r4-r7, pc}
     .size fixie_helium_sums, . - fixie_helium_sums
+
+@ fixie_helium_pixel_sums(pixels, step, count, sums): eight channels of at least one pixel.
+    .section .text.fixie_helium_pixel_sums, "ax", %progbits
+    .global fixie_helium_pixel_sums
+    .type fixie_helium_pixel_sums, %function
+    .thumb_func
+fixie_helium_pixel_sums:
+    push    {r7, lr}
+    vldrw.u32 q0, [r3]
+    vldrw.u32 q1, [r3, #16]
+    dls     lr, r2
+1:  vldrb.s32 q2, [r0]
+    vldrb.s32 q3, [r0, #4]
+    add     r0, r0, r1
+    vadd.i32 q0, q0, q2
+    vadd.i32 q1, q1, q3
+    le      lr, 1b
+    vstrw.32 q0, [r3]
+    vstrw.32 q1, [r3, #16]
+    pop     {r7, pc}
+    .size fixie_helium_pixel_sums, . - fixie_helium_pixel_sums

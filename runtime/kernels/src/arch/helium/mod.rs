@@ -55,6 +55,10 @@ impl Isa for Helium {
         planar::channels(channels, table)
     }
 
+    fn pixel_sums(pixels: Src<'_>, (count, step): (usize, usize), sums: &mut [i32]) -> Option<()> {
+        bytes::pixel_sums(pixels, (count, step), sums)
+    }
+
     fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()> {
         bytes::sums(sum, a, b, out)
     }

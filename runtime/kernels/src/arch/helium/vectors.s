@@ -26,7 +26,7 @@
     .equ FRAME_OUT, 40
     .equ FRAME_ARGS, 44
     .equ FRAME_BACK, 48     @ BACK, or 0 in the last block
-    .equ FRAME_REST, 52     @ how often a loop over four vectors runs
+    .equ FRAME_REST, 52     @ how often the loop over vectors runs
     .equ FRAME_ENTRY, 56    @ where it is entered, for each pass
     .equ FRAME_LEN, 72
 
@@ -60,16 +60,17 @@
     .size \name, . - \name
     .endm
 
-@ r4 where a loop over four steps of `step_len` bytes is entered, from its start: the steps that are
+@ r4 where a loop over `steps` steps of `step_len` bytes is entered, from its start: the steps that are
 @ left over are the last ones of its body. `done` of as many steps as there are vectors are done before
-@ it, but not all.
-    .macro PREPARE_LOOP step_len, done
+@ it, but not all. `steps` is a power of 2.
+    .macro PREPARE_LOOP steps, step_len, done
     ldr     r0, [r12, #VECTORS]
-    adds    r3, r0, #3 - \done
-    lsrs    r3, r3, #2
+    adds    r3, r0, #\steps - 1 - \done
+    mov     r4, #\steps
+    udiv    r3, r3, r4
     str     r3, [sp, #FRAME_REST]
     rsb     r0, r0, #\done
-    and     r0, r0, #3
+    and     r0, r0, #\steps - 1
     mov     r4, #\step_len
     muls    r4, r0, r4
     adds    r4, r4, #1
@@ -174,7 +175,7 @@
     VECTORS_ENTER \name
     vdup.32 q7, r2
     .if \vectors == 0
-    PREPARE_LOOP 44, 1
+    PREPARE_LOOP 4, 44, 1
     adr.w   r0, 10f
     adr.w   r1, 11f
     adr.w   r2, 12f
@@ -276,7 +277,7 @@
     vdup.16 q7, r2
     adr.w   r0, output_order
     vldrh.u16 q6, [r0]
-    PREPARE_LOOP 68, 0
+    PREPARE_LOOP 8, 68, 0
     adr.w   r0, 3f
     add     r0, r0, r4
     str     r0, [sp, #FRAME_ENTRY]
@@ -294,6 +295,10 @@
     ldr     r11, [sp, #FRAME_REST]
     ldr     pc, [sp, #FRAME_ENTRY]
 3:  PIXEL_STEP
+    PIXEL_STEP
+    PIXEL_STEP
+    PIXEL_STEP
+    PIXEL_STEP
     PIXEL_STEP
     PIXEL_STEP
     PIXEL_STEP

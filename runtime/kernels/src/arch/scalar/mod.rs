@@ -351,6 +351,20 @@ fn depthwise_outputs<const N: usize>(
     Some(())
 }
 
+/// See [`Isa::pixel_sums`].
+#[inline(always)]
+pub fn pixel_sums(pixels: Src<'_>, (count, step): (usize, usize), sums: &mut [i32]) -> Option<()> {
+    let mut at = 0;
+    for _ in 0..count {
+        let values = pixels.slice(at, sums.len())?;
+        for (sum, value) in sums.iter_mut().zip(values.iter()) {
+            *sum = sum.wrapping_add(value.into());
+        }
+        at = at.wrapping_add(step);
+    }
+    Some(())
+}
+
 /// Elements that are read and written together.
 const CHUNK: usize = 4;
 
