@@ -105,8 +105,11 @@ pub struct Rings {
 }
 
 impl Rings {
-    /// As the image says; `None` if it lacks a tensor.
+    /// As the image says; `None` if it lacks a tensor. It does not matter where single rows lie.
     pub fn new(params: &op::Conv, image: &Image<'_>) -> Option<Self> {
+        if (params.window.in_h, params.window.out_h) == (1, 1) {
+            return Some(Self { input: 0, output: 0 });
+        }
         let ring_rows = |id: u16| Some(image.tensor(id.into())?.ring_rows);
         Some(Self { input: ring_rows(params.input)?, output: ring_rows(params.output)? })
     }

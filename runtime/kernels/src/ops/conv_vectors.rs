@@ -34,6 +34,9 @@ const ROW_LEN: usize = 4608;
 /// Pixels that instruction sets compute at a time: as many patches are gathered at least.
 const TOGETHER: usize = 3;
 
+/// Taps of a vector.
+const LANES: u16 = vectors::LANES as u16;
+
 /// Bytes of scratch memory: some patches. Where they lie in the input as they are, one is gathered
 /// only if a vector would reach behind the input.
 pub fn scratch_len(params: &op::Conv) -> Option<usize> {
@@ -79,9 +82,15 @@ impl<I: Isa> Operator for ConvVectors<I> {
     #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let rings = Rings::new(params, memory.image())?;
-        let (scratch, tensors) = memory.with_scratch(params.scratch)?;
+        let is_matrix_product = is_matrix_product(params);
+        let gathers_none = is_matrix_product && params.window.in_c.is_multiple_of(LANES);
+        let (scratch, tensors) = if gathers_none {
+            (<&mut [u8]>::default(), memory.tensors())
+        } else {
+            memory.with_scratch(params.scratch)?
+        };
         let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
-        if is_matrix_product(params) {
+        if is_matrix_product {
             matrix_product::<I>(params, &rows, rings, &tensors, scratch)?;
         } else {
             windows::<I>(params, &rows, rings, &tensors, scratch)?;

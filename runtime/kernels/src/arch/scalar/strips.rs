@@ -4,7 +4,7 @@ use crate::arch::neighbours::Neighbours;
 use crate::arch::scalar::pieces_mut;
 use crate::arch::taps::{TapFilters, TapStrip};
 
-/// See [`Isa::gather`].
+/// See [`Isa::gather`](crate::arch::Isa::gather).
 #[inline(always)]
 pub fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
     let sight = neighbours.sight();
@@ -25,7 +25,7 @@ pub fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> 
     Some(())
 }
 
-/// See [`Isa::depthwise_strip`].
+/// See [`Isa::depthwise_strip`](crate::arch::Isa::depthwise_strip).
 #[inline(always)]
 pub fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
     let (scene, padding) = (strip.scene(), strip.scene().padding_position());

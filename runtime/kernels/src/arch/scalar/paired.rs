@@ -1,0 +1,182 @@
+//! What `ConvPaired` does with a block of pixels.
+
+use fixie_format::op::paired::TAP_ORDER;
+
+use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
+use crate::arch::scalar::{pieces, pieces_mut};
+use crate::arch::view::{Dst, Src};
+use crate::requantize::Requantizer;
+
+/// See [`Isa::paired_strip`](crate::arch::Isa::paired_strip).
+#[inline(always)]
+pub fn paired_strip(
+    pairs: &Pairs<'_>,
+    strip: &Strip<'_>,
+    patch: &mut [u32],
+    out: Dst<'_>,
+    step: usize,
+) -> Option<()> {
+    let run_len = strip.quads().checked_mul(TAP_ORDER.len())?;
+    let mut first = 0;
+    while first < strip.pixels() {
+        for row in 0..strip.rows().count {
+            let start = strip.rows().start(row)?;
+            let [a, b, c] = [0, 1, 2].map(|pixel: usize| {
+                let pixel = first.wrapping_add(pixel).checked_mul(strip.pixel_step())?;
+                strip.source().slice(start.checked_add(pixel)?, run_len)
+            });
+            paired_expand([a?, b?, c?], patch, row.checked_mul(strip.quads())?)?;
+        }
+        let at = first.checked_mul(step)?;
+        let out = out.slice(at, out.len().checked_sub(at)?)?;
+        paired_block(pairs, patch, out, step)?;
+        first = first.wrapping_add(BLOCK);
+    }
+    Some(())
+}
+
+/// See [`Isa::paired_expand`](crate::arch::Isa::paired_expand). The lanes of each pixel lie together, `[pixel][tap]`, in the order
+/// of the weights.
+#[inline(always)]
+pub fn paired_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
+    let taps = patch.len() / PATCH_WORDS * TAP_ORDER.len();
+    let first = quad.checked_mul(TAP_ORDER.len())?;
+    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(patch);
+    for (run, lanes) in runs.into_iter().zip(pieces_mut(lanes, taps)) {
+        expand_run(run, lanes.get_mut(first..)?.get_mut(..run.len())?)?;
+    }
+    Some(())
+}
+
+/// One run of bytes as lanes, every four of them in [`TAP_ORDER`].
+#[inline(always)]
+fn expand_run(run: Src<'_>, lanes: &mut [i16]) -> Option<()> {
+    for (quad, lanes) in lanes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        let bytes = run.chunk(quad.wrapping_mul(4))?;
+        *lanes = in_order(bytes);
+    }
+    Some(())
+}
+
+/// Four taps as lanes in [`TAP_ORDER`].
+#[inline(always)]
+fn in_order([a, b, c, d]: [i8; 4]) -> [i16; 4] {
+    // Indexing by `TAP_ORDER` would have to be checked.
+    const { assert!(matches!(TAP_ORDER, [0, 2, 1, 3])) };
+    [a, c, b, d].map(i16::from)
+}
+
+/// See [`Isa::paired_block`](crate::arch::Isa::paired_block).
+#[inline(always)]
+pub fn paired_block(pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize) -> Option<()> {
+    (patch.len() == pairs.patch_words()).then_some(())?;
+    let lanes: &[i16] = bytemuck::must_cast_slice(patch);
+    for (index, pair) in pieces(pairs.stream(), pairs.pair_words()).enumerate() {
+        let pair = Pair::new(pair)?;
+        for (pixel, lanes) in pieces(lanes, pairs.taps()).enumerate() {
+            let at = pixel.checked_mul(step)?.checked_add(index.checked_mul(2)?)?;
+            let sums = pair.start.plus(pair.weights, lanes);
+            pair.store(pairs, index, sums, out, at)?;
+        }
+    }
+    Some(())
+}
+
+/// Pairs, and taps, that [`paired_pixel`] computes at a time.
+const PIXEL_PAIRS: usize = 4;
+const PIXEL_TAPS: usize = 64;
+
+/// See [`Isa::paired_pixel`](crate::arch::Isa::paired_pixel). Some taps are expanded for several pairs.
+#[inline(always)]
+pub fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
+    (patch.len() == pairs.taps()).then_some(())?;
+    let pair_words = pairs.pair_words();
+    let mut stream = pairs.stream();
+    let mut first = 0;
+    while !stream.is_empty() {
+        let len = stream.len().min(pair_words.checked_mul(PIXEL_PAIRS)?);
+        let (some, rest) = stream.split_at_checked(len)?;
+        stream = rest;
+        let mut sums = [Sums::default(); PIXEL_PAIRS];
+        for (sums, pair) in sums.iter_mut().zip(pieces(some, pair_words)) {
+            *sums = Pair::new(pair)?.start;
+        }
+        let mut tap = 0;
+        while tap < patch.len() {
+            let count = PIXEL_TAPS.min(patch.len().wrapping_sub(tap));
+            let mut lanes = [0; PIXEL_TAPS];
+            let lanes = lanes.get_mut(..count)?;
+            expand_run(patch.slice(tap, count)?, lanes)?;
+            for (sums, pair) in sums.iter_mut().zip(pieces(some, pair_words)) {
+                let weights = Pair::new(pair)?.weights.get(tap..)?.get(..count)?;
+                *sums = sums.plus(weights, lanes);
+            }
+            tap = tap.wrapping_add(count);
+        }
+        for (sums, pair) in sums.into_iter().zip(pieces(some, pair_words)) {
+            Pair::new(pair)?.store(pairs, first, sums, out, first.checked_mul(2)?)?;
+            first = first.checked_add(1)?;
+        }
+    }
+    Some(())
+}
+
+/// Two channels, as the format orders them.
+struct Pair<'a> {
+    start: Sums,
+    weights: &'a [i16],
+    multipliers: [i32; 2],
+}
+
+/// The sums of a pair, as the format names them.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    full: i32,
+    low: i32,
+}
+
+impl Sums {
+    /// The sums after some more taps.
+    #[inline(always)]
+    fn plus(mut self, weights: &[i16], lanes: &[i16]) -> Self {
+        for (&v, &x) in weights.iter().zip(lanes) {
+            self.full = i32::from(v).wrapping_mul(x.into()).wrapping_add(self.full);
+            self.low = i32::from(v as i8).wrapping_mul(x.into()).wrapping_add(self.low);
+        }
+        self
+    }
+}
+
+impl<'a> Pair<'a> {
+    #[inline(always)]
+    fn new(stream: &'a [u32]) -> Option<Self> {
+        let [full, low, words @ .., m0, m1] = stream else {
+            return None;
+        };
+        Some(Self {
+            start: Sums { full: *full as i32, low: *low as i32 },
+            weights: bytemuck::must_cast_slice(words),
+            multipliers: [*m0, *m1].map(|multiplier| multiplier as i32),
+        })
+    }
+
+    /// Requantises the sums of pair `index` and writes them to `at` of `out`.
+    #[inline(always)]
+    fn store(
+        &self,
+        pairs: &Pairs<'_>,
+        index: usize,
+        sums: Sums,
+        out: Dst<'_>,
+        at: usize,
+    ) -> Option<()> {
+        let requantizer = Requantizer { shift: 0, zero: pairs.zero(), min: i8::MIN, max: i8::MAX };
+        let channels = pairs.channels().checked_sub(index.checked_mul(2)?)?;
+        let sums = [sums.low, sums.full.wrapping_sub(sums.low) >> 8];
+        let both = sums.into_iter().zip(self.multipliers).take(channels);
+        for (n, (sum, multiplier)) in both.enumerate() {
+            out.set(at.checked_add(n)?, requantizer.apply(sum, multiplier))?;
+        }
+        Some(())
+    }
+}
