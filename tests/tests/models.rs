@@ -4,7 +4,7 @@ use fixie_compiler::compile::{Compiled, Options, compile};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::evaluate::evaluate;
 use fixie_compiler::onnx::{ImportOptions, Model};
-use fixie_compiler::quantize::{QuantizeOptions, Rounding};
+use fixie_compiler::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use fixie_compiler::trace::trace;
@@ -130,10 +130,13 @@ fn digits_sqnr(quantize: QuantizeOptions) -> f64 {
 #[test]
 fn rounding_and_bias_correction_keep_the_digits_closer() {
     for weight_bits in [8, 4] {
-        let plain = QuantizeOptions { weight_bits, ..QuantizeOptions::default() };
-        let nearest = digits_sqnr(plain);
-        let gptq = digits_sqnr(QuantizeOptions { rounding: Rounding::Gptq, ..plain });
-        let both = QuantizeOptions { rounding: Rounding::Gptq, bias_correction: true, ..plain };
+        let inner = Levels::of_bits(weight_bits).unwrap();
+        let levels = LayerLevels { inner, ..LayerLevels::default() };
+        let plain = QuantizeOptions { levels, ..QuantizeOptions::default() };
+        let nearest = digits_sqnr(plain.clone());
+        let gptq = QuantizeOptions { rounding: Rounding::Gptq, ..plain };
+        let both = QuantizeOptions { bias_correction: true, ..gptq.clone() };
+        let gptq = digits_sqnr(gptq);
         let both = digits_sqnr(both);
         println!("{weight_bits} bits: {nearest:.2} dB, gptq {gptq:.2} dB, both {both:.2} dB");
         assert!(gptq >= nearest, "{weight_bits} bits: {gptq} dB where nearest has {nearest}");

@@ -8,9 +8,10 @@ use flate2::read::{ZlibDecoder, ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::ir::{Graph, TensorId};
+use crate::ir::{Constant, Graph, Op, TensorId};
 use crate::lower::program::Program;
 use crate::plan::{Plan, PlanEntry};
+use crate::quantize::WeightStatistics;
 use crate::reduce::Reduction;
 use crate::target::Target;
 
@@ -54,6 +55,9 @@ pub struct Layer {
     pub macs: u64,
     /// Bytes of weights and per-channel constants.
     pub weight_bytes: usize,
+    /// Its weights, for convolutions and matrix products.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightStatistics>,
     /// The tensor that it computes, or part of which it computes.
     pub output: LayerOutput,
 }
@@ -156,6 +160,7 @@ impl Metadata {
                 op: op.kind.to_owned(),
                 macs: op.macs,
                 weight_bytes: op.weight_bytes,
+                weights: weights(graph, op.output),
                 output: LayerOutput {
                     name: output.name.clone(),
                     shape: output.shape.clone(),
@@ -179,6 +184,17 @@ impl Metadata {
             floor_bytes: plan.floor_len,
             reduction,
         }
+    }
+}
+
+/// The weights of the layer that computes a tensor.
+fn weights(graph: &Graph, output: TensorId) -> Option<WeightStatistics> {
+    let node = graph.producer(output).map(|index| &graph.nodes[index])?;
+    match &graph.tensor(*node.inputs.get(1)?).constant {
+        Some(Constant::Integer(integers)) if matches!(node.op, Op::Conv(_) | Op::Dense) => {
+            Some(WeightStatistics::of(integers))
+        }
+        _ => None,
     }
 }
 

@@ -8,12 +8,12 @@ use fixie_compiler::data::Dataset;
 use fixie_compiler::lower::Inputs;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::plan::Optimize;
-use fixie_compiler::quantize::{QuantizeOptions, Rounding, WeightScale};
 use fixie_compiler::reduce::Reduction;
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use serde::Serialize;
 
+use super::quantization::Quantization;
 use crate::diagnostics::{Context, Failure};
 use crate::output::{self, OutputFile};
 use crate::progress::Progress;
@@ -71,31 +71,6 @@ pub struct Cmd {
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
-}
-
-/// How weights and biases become integers.
-#[derive(Clone, Copy, Debug, Args)]
-struct Quantization {
-    /// How weight scales are chosen: maxabs (the largest weight is exact) or mse (least error).
-    #[arg(long, value_name = "METHOD", default_value_t)]
-    weight_scale: WeightScale,
-    /// How weights are rounded: nearest or gptq (errors compensate each other on the samples).
-    #[arg(long, value_name = "METHOD", default_value_t)]
-    rounding: Rounding,
-    /// Let biases make up for the mean errors that quantised layers make on the samples.
-    #[arg(long)]
-    bias_correction: bool,
-}
-
-impl Quantization {
-    fn options(self) -> QuantizeOptions {
-        QuantizeOptions {
-            weights: self.weight_scale,
-            rounding: self.rounding,
-            bias_correction: self.bias_correction,
-            ..QuantizeOptions::default()
-        }
-    }
 }
 
 /// What was made.
@@ -161,7 +136,7 @@ impl Cmd {
         let options = Options {
             target: self.target,
             calibrator: self.percentile.unwrap_or(self.calibrator),
-            quantize: self.quantization.options(),
+            quantize: self.quantization.options()?,
             reduce: !self.no_reduce,
             optimize: self.ram_budget.map_or(self.optimize, Optimize::Within),
             inputs: if self.input_rows { Inputs::ByRows } else { Inputs::Whole },

@@ -186,10 +186,15 @@ fn layer_table(layers: &[Row<'_>]) -> String {
             layer.output.zero_point.to_string(),
             table::count(layer.macs),
             table::count(layer.weight_bytes as u64),
+            layer.weights.map_or(String::new(), |weights| format!("±{}", weights.largest)),
+            layer.weights.map_or(String::new(), |weights| format!("{:.2}", weights.entropy_bits)),
         ]
     });
     table::table(
-        ["#", "layer", "operator", "kernel", "output", "#scale", "#zero", "#MACs", "#bytes"],
+        [
+            "#", "layer", "operator", "kernel", "output", "#scale", "#zero", "#MACs", "#bytes",
+            "#weights", "#entropy",
+        ],
         rows.collect(),
     )
 }

@@ -7,4 +7,5 @@ pub mod demo;
 pub mod eval;
 pub mod inspect;
 pub mod man;
+mod quantization;
 pub mod run;

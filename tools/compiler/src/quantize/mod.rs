@@ -14,6 +14,8 @@ pub mod accumulator;
 mod activations;
 mod bias_correction;
 mod constants;
+mod entropy;
+mod levels;
 mod linalg;
 mod options;
 mod replay;
@@ -24,6 +26,9 @@ mod weights;
 
 use thiserror::Error;
 
+pub use entropy::WeightStatistics;
+use levels::is_layer;
+pub use levels::{LayerLevels, Levels, UnknownLevels};
 pub use options::{QuantizeOptions, Rounding, UnknownRounding, UnknownWeightScale, WeightScale};
 use replay::Replay;
 
@@ -55,6 +60,17 @@ pub enum QuantizeError {
         /// What is not supported, and what to do.
         problem: String,
     },
+    /// A grid is asked for a layer that is not there.
+    #[error(
+        "there is no layer '{layer}' whose weights are still to be quantised; those are: {}",
+        known.join(", ")
+    )]
+    UnknownLayer {
+        /// The name.
+        layer: String,
+        /// The names of all layers.
+        known: Vec<String>,
+    },
 }
 
 impl QuantizeError {
@@ -85,7 +101,8 @@ fn place(node: &Node) -> String {
 /// # Errors
 ///
 /// [`QuantizeError::NoRange`] if a tensor has no `quant` and there is no range for it;
-/// [`QuantizeError::Unsupported`] if one has a `quant` that no kernel can work with.
+/// [`QuantizeError::Unsupported`] if one has a `quant` that no kernel can work with;
+/// [`QuantizeError::UnknownLayer`] if a grid is asked for a layer that is not there.
 pub fn quantize(
     graph: &mut Graph,
     ranges: Option<&Ranges>,
@@ -97,18 +114,16 @@ pub fn quantize(
     activations::choose(graph, ranges)?;
     share::insert_conversions(graph);
     check_activations(graph)?;
+    let levels = options.levels.of_nodes(graph)?;
     let samples = samples.filter(|_| options.need_inputs());
     let mut replay = samples.and_then(|samples| Replay::new(graph, samples));
-    for (index, coarse) in coarse_layers(graph).into_iter().enumerate() {
+    for (index, levels) in levels.into_iter().enumerate() {
         let float = graph.nodes[index].clone();
-        match float.op {
-            Op::Conv(_) | Op::Dense => {
-                let inputs = replay.as_ref().and_then(|replay| replay.inputs(graph, &float));
-                let weight_bits = if coarse { options.weight_bits } else { 8 };
-                let options = QuantizeOptions { weight_bits, ..*options };
-                weights::quantize(graph, index, options, inputs.as_ref())?;
-            }
-            _ => constants::quantize(graph, index),
+        if is_layer(&float) {
+            let inputs = replay.as_ref().and_then(|replay| replay.inputs(graph, &float));
+            weights::quantize(graph, index, (options, levels), inputs.as_ref())?;
+        } else {
+            constants::quantize(graph, index);
         }
         if let Some(replay) = &mut replay {
             replay.advance(graph, index, &float);
@@ -116,18 +131,6 @@ pub fn quantize(
     }
     graph.compact();
     Ok(())
-}
-
-/// For each node whether its weights may have fewer than 8 bits: neither the first nor the last
-/// layer, which cost the most accuracy, nor depthwise ones, which have hardly any weights.
-fn coarse_layers(graph: &Graph) -> Vec<bool> {
-    let is_layer = |node: &Node| matches!(node.op, Op::Conv(_) | Op::Dense);
-    let first = graph.nodes.iter().position(is_layer);
-    let last = graph.nodes.iter().rposition(is_layer);
-    let inner = |index: usize| Some(index) != first && Some(index) != last;
-    let whole = |op: &Op| !matches!(op, Op::Conv(conv) if conv.groups > 1);
-    let nodes = graph.nodes.iter().enumerate();
-    nodes.map(|(index, node)| is_layer(node) && inner(index) && whole(&node.op)).collect()
 }
 
 /// An index is an integer as it is.

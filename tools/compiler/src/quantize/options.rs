@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+use super::levels::LayerLevels;
+
 /// Choices of quantisation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuantizeOptions {
     /// How the scale of each weight channel is chosen.
     pub weights: WeightScale,
@@ -14,25 +16,13 @@ pub struct QuantizeOptions {
     pub rounding: Rounding,
     /// Whether biases make up for mean errors, where there is calibration data.
     pub bias_correction: bool,
-    /// Bits of the grid that weights are rounded to, 2 to 8; the first and the last layer and
-    /// depthwise convolutions always have 8. Weights are stored in 8 bits either way.
-    pub weight_bits: u8,
-}
-
-impl Default for QuantizeOptions {
-    fn default() -> Self {
-        Self {
-            weights: WeightScale::default(),
-            rounding: Rounding::default(),
-            bias_correction: false,
-            weight_bits: 8,
-        }
-    }
+    /// The grids that weights are rounded to.
+    pub levels: LayerLevels,
 }
 
 impl QuantizeOptions {
     /// Whether quantisation looks at the layers' inputs.
-    pub(super) fn need_inputs(self) -> bool {
+    pub(super) fn need_inputs(&self) -> bool {
         self.bias_correction || self.rounding == Rounding::Gptq
     }
 }

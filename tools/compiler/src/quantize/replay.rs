@@ -11,8 +11,9 @@ use std::collections::HashMap;
 use ndarray::{Array1, Array2, ArrayD, Axis, concatenate};
 use rayon::prelude::*;
 
+use super::levels::has_real_weights;
 use crate::data::Dataset;
-use crate::ir::{Constant, Graph, Node, Op, Patches, Tensor, TensorId, eval_node};
+use crate::ir::{Graph, Node, Patches, Tensor, TensorId, eval_node};
 
 /// What the values of all samples may take.
 const MEMORY: usize = 1 << 29;
@@ -54,11 +55,7 @@ impl Replay {
     /// At the first node of a graph whose activations are quantised; `None` if there is no sample
     /// or no layer with real weights.
     pub(super) fn new(graph: &Graph, data: &Dataset) -> Option<Self> {
-        let real = |node: &&Node| {
-            matches!(node.op, Op::Conv(_) | Op::Dense)
-                && matches!(graph.tensor(node.inputs[1]).constant, Some(Constant::Real(_)))
-        };
-        graph.nodes.iter().find(real)?;
+        graph.nodes.iter().find(|node| has_real_weights(graph, node))?;
         let activations = graph.tensors.iter().filter(|tensor| tensor.constant.is_none());
         let largest = activations.map(Tensor::len).max()?;
         // A node's input and output, in both graphs.

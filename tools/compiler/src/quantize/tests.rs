@@ -362,3 +362,33 @@ fn indices_are_integers_as_they_are() {
     let graph = net.quantized(y, &[("x", 0.0, 1.0)]).unwrap();
     assert_eq!(quant_of(&graph, "shaped"), Quant { bits: 32, ..Quant::per_tensor(1.0, 0) });
 }
+
+/// Four dense layers in a row, quantised with these grids; the largest integer of each.
+fn largest_weights(levels: LayerLevels) -> Result<Vec<i32>, QuantizeError> {
+    let mut net = Net::default();
+    let mut ids = vec![net.input("x", &[1, 2])];
+    for name in ["a", "b", "c", "d"] {
+        let weights = arr2(&[[0.5f32, -1.0], [0.1, 0.3]]).into_dyn();
+        let weights = net.graph.add_constant(format!("{name}/weights"), weights);
+        ids.push(net.node(name, Op::Dense, &[ids[ids.len() - 1], weights], &[1, 2]));
+    }
+    net.graph.outputs.push(ids[4]);
+    let ranges = ["x", "a", "b", "c", "d"].map(|name| (name, Range::new(-1.0, 1.0)));
+    let options = QuantizeOptions { levels, ..QuantizeOptions::default() };
+    quantize(&mut net.graph, Some(&ranges.into_iter().collect()), None, &options)?;
+    let largest = |node| integers(&net.graph, node, 1).0.into_iter().map(i32::abs).max();
+    Ok((0..4).filter_map(largest).collect())
+}
+
+#[test]
+fn grids_are_those_of_inner_layers_or_as_named() {
+    let levels = |bits| Levels::of_bits(bits).unwrap();
+    let inner = LayerLevels { inner: levels(4), ..LayerLevels::default() };
+    assert_eq!(largest_weights(inner.clone()), Ok(vec![127, 7, 7, 127]));
+    let named = [("a".to_owned(), levels(3)), ("c".to_owned(), Levels::new(11).unwrap())];
+    let named = LayerLevels { named: named.into(), ..inner };
+    assert_eq!(largest_weights(named), Ok(vec![3, 7, 11, 127]));
+    let unknown = LayerLevels { named: [("z".to_owned(), levels(3))].into(), ..Default::default() };
+    let error = largest_weights(unknown).unwrap_err().to_string();
+    assert!(error.starts_with("there is no layer 'z'") && error.ends_with("a, b, c, d"), "{error}");
+}

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use super::bias_correction::corrected;
 use super::replay::{LayerInputs, Moments};
 use super::rounding::Compensation;
-use super::{QuantizeError, QuantizeOptions, Rounding, WeightScale};
+use super::{Levels, QuantizeError, QuantizeOptions, Rounding, WeightScale};
 use crate::ir::{Constant, Graph, Quant, Tensor, TensorId};
 
 /// The accumulator's unit in output steps.
@@ -32,7 +32,7 @@ const LEAST_EFFECT: f64 = 0.5;
 pub(super) fn quantize(
     graph: &mut Graph,
     index: usize,
-    options: QuantizeOptions,
+    choice: (&QuantizeOptions, Levels),
     inputs: Option<&LayerInputs>,
 ) -> Result<(), QuantizeError> {
     let node = &graph.nodes[index];
@@ -53,7 +53,7 @@ pub(super) fn quantize(
             (given, bias)
         }
         Some(Constant::Real(reals)) => {
-            real_weights(&steps, (&weights, reals), bias, options, inputs)
+            real_weights(&steps, (&weights, reals), bias, choice, inputs)
         }
     };
     let units = units(&steps, &weights);
@@ -73,7 +73,7 @@ fn real_weights(
     steps: &Steps,
     (tensor, reals): (&Tensor, &ArrayD<f32>),
     bias: Option<Tensor>,
-    options: QuantizeOptions,
+    (options, levels): (&QuantizeOptions, Levels),
     inputs: Option<&LayerInputs>,
 ) -> (Tensor, Option<Tensor>) {
     let gptq = options.rounding == Rounding::Gptq;
@@ -82,7 +82,7 @@ fn real_weights(
     let outputs = reals.len_of(Axis(0));
     let biases = bias.as_ref().and_then(Tensor::real_values);
     let biases = biases.unwrap_or_else(|| ArrayD::zeros(IxDyn(&[outputs])));
-    let grid = Grid { choice: options.weights, limit: limit(options.weight_bits) };
+    let grid = Grid { choice: options.weights, limit: levels.largest().into() };
     let channel = |(n, row): (usize, ArrayViewD<f32>)| {
         let weights: Vec<f32> = row.iter().copied().collect();
         let group = n * compensations.len() / outputs.max(1);
@@ -163,11 +163,6 @@ impl Steps {
 struct Grid {
     choice: WeightScale,
     limit: f64,
-}
-
-/// The largest integer of a symmetric grid: 127 for 8 bits.
-fn limit(bits: u8) -> f64 {
-    f64::from((1i32 << (bits.clamp(2, 8) - 1)) - 1)
 }
 
 /// Fractions of the full scale that are tried.

@@ -1,0 +1,113 @@
+//! The options of `convert` that say how weights and biases become integers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use fixie_compiler::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale};
+use serde::Deserialize;
+
+use crate::diagnostics::{Context, Failure};
+
+#[derive(Clone, Debug, Args)]
+pub struct Quantization {
+    /// How weight scales are chosen: maxabs (the largest weight is exact) or mse (least error).
+    #[arg(long, value_name = "METHOD", default_value_t)]
+    weight_scale: WeightScale,
+    /// How weights are rounded: nearest or gptq (errors compensate each other on the samples).
+    #[arg(long, value_name = "METHOD", default_value_t)]
+    rounding: Rounding,
+    /// Let biases make up for the mean errors that quantised layers make on the samples.
+    #[arg(long)]
+    bias_correction: bool,
+    /// Bits of the weights, 8 to 2, or levels:N for integers within ±N. The first and the last
+    /// layer and depthwise convolutions keep 8.
+    #[arg(long, value_name = "BITS", default_value_t)]
+    weight_bits: Levels,
+    /// The same for one layer, whichever it is: NAME=BITS, the name as `inspect` shows it. May be
+    /// repeated.
+    #[arg(long, value_name = "NAME=BITS", value_parser = layer_bits)]
+    layer_bits: Vec<(String, Levels)>,
+    /// A TOML file with lines `"NAME" = BITS` or `"NAME" = "levels:N"`; --layer-bits goes before it.
+    #[arg(long, value_name = "FILE.toml")]
+    layers: Option<PathBuf>,
+}
+
+/// `NAME=4`; the name may contain `=`.
+fn layer_bits(text: &str) -> Result<(String, Levels), String> {
+    let (name, levels) = text.rsplit_once('=').ok_or("as in `conv1=4` or `conv1=levels:11`")?;
+    let levels: Levels = levels.parse().map_err(|error| format!("{error}"))?;
+    Ok((name.to_owned(), levels))
+}
+
+/// A value of the TOML file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Value {
+    Bits(u8),
+    Text(String),
+}
+
+impl Value {
+    fn levels(&self) -> Result<Levels, String> {
+        let text = match self {
+            Self::Bits(bits) => bits.to_string(),
+            Self::Text(text) => text.clone(),
+        };
+        text.parse().map_err(|error| format!("{error}"))
+    }
+}
+
+impl Quantization {
+    pub fn options(&self) -> Result<QuantizeOptions, Failure> {
+        let mut named = self.layers.as_deref().map(read_layers).transpose()?.unwrap_or_default();
+        named.extend(self.layer_bits.iter().cloned());
+        Ok(QuantizeOptions {
+            weights: self.weight_scale,
+            rounding: self.rounding,
+            bias_correction: self.bias_correction,
+            levels: LayerLevels { inner: self.weight_bits, named },
+        })
+    }
+}
+
+fn read_layers(path: &Path) -> Result<BTreeMap<String, Levels>, Failure> {
+    let what = || format!("cannot use the grids of layers in {}", path.display());
+    let text = fs::read_to_string(path).context(what)?;
+    let values: BTreeMap<String, Value> = toml::from_str(&text).context(what)?;
+    let levels = values.into_iter().map(|(name, value)| match value.levels() {
+        Ok(levels) => Ok((name, levels)),
+        Err(problem) => Err(Failure::new(what(), format!("'{name}': {problem}"))),
+    });
+    levels.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_have_a_name_and_a_grid() {
+        let bits = |bits| Levels::of_bits(bits).unwrap();
+        assert_eq!(layer_bits("conv=4"), Ok(("conv".to_owned(), bits(4))));
+        assert_eq!(layer_bits("a=b=levels:7"), Ok(("a=b".to_owned(), bits(4))));
+        for wrong in ["conv", "conv=", "conv=9", "conv=levels"] {
+            assert!(layer_bits(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn files_give_bits_or_levels() {
+        let read = |text: &str| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+            read_layers(file.path())
+        };
+        let layers = read("\"a/b\" = 4\nc = \"levels:11\"\n").unwrap();
+        assert_eq!(layers["a/b"], Levels::of_bits(4).unwrap());
+        assert_eq!(layers["c"], Levels::new(11).unwrap());
+        assert!(read("a = 9").unwrap_err().chain().contains("'a': unknown weight grid `9`"));
+        assert!(read("a = [").is_err());
+    }
+}

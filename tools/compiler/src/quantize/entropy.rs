@@ -1,0 +1,71 @@
+//! How much the integers of a layer say.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What there is to know about the weights of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WeightStatistics {
+    /// Number of weights.
+    pub count: usize,
+    /// The largest magnitude.
+    pub largest: u32,
+    /// Shannon's entropy of order 0 in bits per weight: no code that treats the weights of the
+    /// layer alike, one by one, needs less.
+    pub entropy_bits: f64,
+}
+
+impl WeightStatistics {
+    /// Of these integers.
+    pub fn of<'a>(integers: impl IntoIterator<Item = &'a i32>) -> Self {
+        // In order, so that sums do not depend on anything else.
+        let mut counts: BTreeMap<i32, usize> = BTreeMap::new();
+        for &integer in integers {
+            *counts.entry(integer).or_default() += 1;
+        }
+        let count: usize = counts.values().sum();
+        let bits = |&n: &usize| {
+            let share = n as f64 / count as f64;
+            -share * share.log2()
+        };
+        Self {
+            count,
+            largest: counts.keys().map(|q| q.unsigned_abs()).max().unwrap_or(0),
+            entropy_bits: counts.values().map(bits).sum(),
+        }
+    }
+
+    /// Bytes in which an ideal coder of order 0 writes the weights.
+    pub fn coded_bytes(&self) -> f64 {
+        self.count as f64 * self.entropy_bits / 8.0
+    }
+
+    /// Bytes in which the weights fit with a whole number of bits each: 8, 4 or 2.
+    pub fn packed_bytes(&self) -> usize {
+        let bits = match self.largest {
+            0..=1 => 2,
+            2..=7 => 4,
+            _ => 8,
+        };
+        (self.count * bits).div_ceil(8)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entropy_is_shannons() {
+        let even = WeightStatistics::of(&[-3, -1, 1, 3]);
+        assert_eq!((even.count, even.largest, even.entropy_bits), (4, 3, 2.0));
+        assert_eq!((even.coded_bytes(), even.packed_bytes()), (1.0, 2));
+        // One in four: 0.25 · 2 + 0.75 · log2(4/3).
+        let biased = WeightStatistics::of(&[0, 0, 0, -128]).entropy_bits;
+        assert!((biased - 0.811_278_124).abs() < 1e-9, "{biased}");
+        let constant = WeightStatistics::of(&[5; 9]);
+        assert_eq!((constant.entropy_bits, constant.packed_bytes()), (0.0, 5));
+        assert_eq!(WeightStatistics::of(&[]).packed_bytes(), 0);
+    }
+}
