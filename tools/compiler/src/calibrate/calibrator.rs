@@ -9,6 +9,7 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::Range;
+use super::divergence::least_divergence_range;
 use super::histogram::{Bin, Histogram};
 
 /// How the range of an activation is chosen from its observed values.
@@ -25,6 +26,8 @@ pub enum Calibrator {
     },
     /// The range with the smallest mean squared error of 8-bit values.
     Mse,
+    /// The range whose 8-bit values lose the least information, by the Kullback-Leibler divergence.
+    Entropy,
 }
 
 /// Cuts one value in 10,000.
@@ -39,6 +42,7 @@ impl Calibrator {
             Self::MinMax => full,
             Self::Percentile { percentile } => percentile_range(histogram, full, percentile),
             Self::Mse => least_error_range(histogram, full),
+            Self::Entropy => least_divergence_range(histogram, full),
         }
     }
 }
@@ -49,6 +53,7 @@ impl fmt::Display for Calibrator {
             Self::MinMax => f.write_str("minmax"),
             Self::Percentile { percentile } => write!(f, "percentile:{percentile}"),
             Self::Mse => f.write_str("mse"),
+            Self::Entropy => f.write_str("entropy"),
         }
     }
 }
@@ -56,7 +61,8 @@ impl fmt::Display for Calibrator {
 /// A name that is no calibrator's.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error(
-    "unknown calibrator `{0}`: choose minmax, percentile, percentile:P with 50 < P <= 100, or mse"
+    "unknown calibrator `{0}`: choose minmax, percentile, percentile:P with 50 < P <= 100, mse or \
+     entropy"
 )]
 pub struct UnknownCalibrator(String);
 
@@ -68,6 +74,7 @@ impl FromStr for Calibrator {
         match name.split_once(':') {
             None if name == "minmax" => Ok(Self::MinMax),
             None if name == "mse" => Ok(Self::Mse),
+            None if name == "entropy" => Ok(Self::Entropy),
             None if name == "percentile" => Ok(Self::Percentile { percentile: DEFAULT_PERCENTILE }),
             Some(("percentile", number)) => {
                 let percentile: f64 = number.parse().map_err(|_| unknown())?;
@@ -240,7 +247,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for name in ["minmax", "mse", "percentile:99.9"] {
+        for name in ["minmax", "mse", "entropy", "percentile:99.9"] {
             assert_eq!(name.parse::<Calibrator>().unwrap().to_string(), name);
         }
         assert_eq!(

@@ -8,6 +8,7 @@
 //! calibrators. The result does not depend on the number of threads.
 
 mod calibrator;
+mod divergence;
 mod histogram;
 
 use std::collections::{HashMap, HashSet};
