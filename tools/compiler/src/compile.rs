@@ -3,16 +3,17 @@
 use std::collections::HashSet;
 use std::io;
 
+use ndarray::ArrayD;
 use thiserror::Error;
 
-use crate::calibrate::{CalibrateError, Calibrator, Observations, Ranges};
+use crate::calibrate::{Activations, CalibrateError, Calibrator, Observations, Ranges, logits};
 use crate::data::Dataset;
-use crate::ir::Graph;
+use crate::ir::{Graph, eval_all};
 use crate::lower::{Inputs, LowerError, lower};
 use crate::metadata::{Metadata, Provenance};
-use crate::onnx::{ImportError, Model};
+use crate::onnx::{ImportError, Model, Reference};
 use crate::pack::pack;
-use crate::passes::{PassError, simplify};
+use crate::passes::{PassError, equalize, simplify};
 use crate::plan::{Optimize, plan};
 use crate::quantize::{QuantizeError, QuantizeOptions, quantize};
 use crate::reduce::{Reduction, reduce};
@@ -26,6 +27,10 @@ pub struct Options {
     pub target: Target,
     /// How ranges follow from calibration data.
     pub calibrator: Calibrator,
+    /// Even out the channels between layers first (cross-layer equalisation).
+    pub equalize: bool,
+    /// Choose the range of the logits by the probabilities that follow from them.
+    pub tune_logits: bool,
     /// How weights are quantised.
     pub quantize: QuantizeOptions,
     /// Remove what the outputs do not depend on. They stay the same byte for byte.
@@ -43,6 +48,8 @@ impl Default for Options {
         Self {
             target: Target::default(),
             calibrator: Calibrator::default(),
+            equalize: false,
+            tune_logits: false,
             quantize: QuantizeOptions::default(),
             reduce: true,
             optimize: Optimize::default(),
@@ -112,6 +119,19 @@ pub enum CompileError {
     Refused(#[source] SessionError),
 }
 
+/// A model on its way: all that is done before weights become integers.
+#[derive(Clone, Debug)]
+pub struct Calibrated {
+    /// The simplified graph, equalised if that was asked for.
+    pub graph: Graph,
+    /// The ranges of the activations that the model does not quantise itself; `None` if it does all.
+    pub ranges: Option<Ranges>,
+    /// SHA-256 of the ONNX file, in hexadecimal.
+    source_sha256: String,
+    /// SHA-256 of the calibration samples, where they were needed.
+    calibration_sha256: Option<String>,
+}
+
 /// Compiles a model. Calibration data is needed unless the model is already quantised.
 ///
 /// # Errors
@@ -123,23 +143,63 @@ pub fn compile(
     options: &Options,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Compiled, CompileError> {
-    let mut graph = model.graph()?;
-    simplify(&mut graph)?;
-    let ranges = match calibration {
-        Some(data) => calibrate(model, &graph, data, options, progress)?,
-        None => None,
-    };
-    quantize(&mut graph, ranges.as_ref(), calibration, &options.quantize)?;
-    let reduction = options.reduce.then(|| reduce(&mut graph)).filter(Reduction::is_something);
-    let provenance = Provenance {
-        source_sha256: model.source_sha256().to_owned(),
-        calibration_sha256: ranges.and(calibration).map(|data| data.sha256().to_owned()),
-        reduction,
-    };
-    assemble(graph, provenance, options)
+    prepare(model, calibration, options, progress)?.finish(calibration, options)
 }
 
-/// The second half of [`compile`]: from a quantised graph to its image.
+/// The first part of [`compile`]: reads and simplifies the graph, and finds the ranges of its
+/// activations.
+///
+/// # Errors
+///
+/// [`CompileError`] names what is in the way and what to do.
+pub fn prepare(
+    model: &Model,
+    calibration: Option<&Dataset>,
+    options: &Options,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Calibrated, CompileError> {
+    let mut graph = model.graph()?;
+    simplify(&mut graph)?;
+    let equalized = options.equalize && equalize(&mut graph) > 0;
+    let mut ranges = match calibration {
+        Some(data) => {
+            let reference = (!equalized).then(|| model.reference()).transpose()?;
+            calibrate(&graph, data, reference.as_ref(), options.calibrator, progress)?
+        }
+        None => None,
+    };
+    if let (Some(ranges), Some(data), true) = (&mut ranges, calibration, options.tune_logits) {
+        logits::tune(&graph, ranges, data);
+    }
+    let calibration_sha256 = ranges.as_ref().and(calibration).map(|data| data.sha256().to_owned());
+    let source_sha256 = model.source_sha256().to_owned();
+    Ok(Calibrated { graph, ranges, source_sha256, calibration_sha256 })
+}
+
+impl Calibrated {
+    /// The second part of [`compile`]. `samples` are what rounding looks at.
+    ///
+    /// # Errors
+    ///
+    /// [`CompileError`] names what is in the way and what to do.
+    pub fn finish(
+        &self,
+        samples: Option<&Dataset>,
+        options: &Options,
+    ) -> Result<Compiled, CompileError> {
+        let mut graph = self.graph.clone();
+        quantize(&mut graph, self.ranges.as_ref(), samples, &options.quantize)?;
+        let reduction = options.reduce.then(|| reduce(&mut graph)).filter(Reduction::is_something);
+        let provenance = Provenance {
+            source_sha256: self.source_sha256.clone(),
+            calibration_sha256: self.calibration_sha256.clone(),
+            reduction,
+        };
+        assemble(graph, provenance, options)
+    }
+}
+
+/// The last part of [`compile`]: from a quantised graph to its image.
 ///
 /// # Errors
 ///
@@ -164,11 +224,13 @@ pub fn assemble(
 }
 
 /// The ranges of the activations that the model does not quantise itself; `None` if it does all.
+///
+/// The model itself is run as `reference`; a graph that holds other values runs as it is.
 fn calibrate(
-    model: &Model,
     graph: &Graph,
     data: &Dataset,
-    options: &Options,
+    reference: Option<&Reference>,
+    calibrator: Calibrator,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Option<Ranges>, CompileError> {
     let open = graph.tensors.iter().filter(|t| t.constant.is_none() && t.quant.is_none());
@@ -176,10 +238,17 @@ fn calibrate(
     if names.is_empty() {
         return Ok(None);
     }
-    let reference = model.reference()?;
     let total = data.len();
-    let run = |sample: usize| reference.run_all(&data.sample(sample));
     let mut report = |done| progress(Progress::Calibrated { done, total });
+    let run = |sample: usize| match reference {
+        Some(reference) => reference.run_all(&data.sample(sample)),
+        None => Ok(named_values(graph, &data.sample(sample))),
+    };
     let observed = Observations::collect(&names, total, run, &mut report)?;
-    Ok(Some(observed.ranges(options.calibrator)))
+    Ok(Some(observed.ranges(calibrator)))
+}
+
+fn named_values(graph: &Graph, inputs: &[ArrayD<f32>]) -> Activations {
+    let values = eval_all(graph, inputs);
+    values.into_iter().map(|(id, value)| (graph.tensor(id).name.clone(), value)).collect()
 }

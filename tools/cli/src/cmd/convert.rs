@@ -37,12 +37,19 @@ pub struct Cmd {
     /// The core whose kernels the weights are ordered for; every image runs on every core.
     #[arg(long, value_parser = target_parser(), default_value = Target::default().name())]
     target: Target,
-    /// How activation ranges follow from the samples: minmax, percentile, percentile:P or mse.
+    /// How activation ranges follow from the samples: minmax, percentile, percentile:P, mse or
+    /// entropy.
     #[arg(long, value_name = "METHOD", default_value_t)]
     calibrator: Calibrator,
     /// Short for `--calibrator percentile:P`.
     #[arg(long, value_name = "P", value_parser = percentile, conflicts_with = "calibrator")]
     percentile: Option<Calibrator>,
+    /// Even out the channels between layers before they are quantised (cross-layer equalisation).
+    #[arg(long)]
+    equalize: bool,
+    /// Choose the range of the scores in front of a softmax by the probabilities.
+    #[arg(long)]
+    tune_logits: bool,
     #[command(flatten)]
     quantization: Quantization,
     /// What the memory plan may spend instructions on: latency (nothing), balanced (a smaller arena
@@ -136,6 +143,8 @@ impl Cmd {
         let options = Options {
             target: self.target,
             calibrator: self.percentile.unwrap_or(self.calibrator),
+            equalize: self.equalize,
+            tune_logits: self.tune_logits,
             quantize: self.quantization.options()?,
             reduce: !self.no_reduce,
             optimize: self.ram_budget.map_or(self.optimize, Optimize::Within),

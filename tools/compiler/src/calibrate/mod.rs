@@ -10,6 +10,7 @@
 mod calibrator;
 mod divergence;
 mod histogram;
+pub mod logits;
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -58,6 +59,11 @@ impl Ranges {
     /// The range of a tensor.
     pub fn get(&self, tensor: &str) -> Option<Range> {
         self.0.get(tensor).copied()
+    }
+
+    /// Gives a tensor another range.
+    pub fn set(&mut self, tensor: &str, range: Range) {
+        self.0.insert(tensor.to_owned(), range);
     }
 }
 

@@ -12,6 +12,7 @@
 mod absorb_quantization;
 mod compose_unary;
 mod depthwise_affine;
+mod equalize;
 mod fold_affine;
 mod fold_batch_norm;
 mod fold_pad;
@@ -27,6 +28,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use equalize::equalize;
 use thiserror::Error;
 
 use crate::ir::{Graph, Invalid, Op};

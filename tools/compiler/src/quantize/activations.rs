@@ -13,7 +13,7 @@ const SMALLEST_WIDTH: f64 = 1e-20;
 /// The 8-bit quantisation of a range, in which zero is exact.
 ///
 /// A range of zero only, of which nothing is known, gets that of 0 to 1.
-pub(super) fn affine(range: Range) -> Quant {
+pub(crate) fn affine(range: Range) -> Quant {
     let (min, max) = (f64::from(range.min), f64::from(range.max));
     if max - min < SMALLEST_WIDTH {
         return Quant::per_tensor(1.0 / 255.0, -128);

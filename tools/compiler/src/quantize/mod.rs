@@ -26,6 +26,7 @@ mod weights;
 
 use thiserror::Error;
 
+pub(crate) use activations::affine;
 pub use entropy::WeightStatistics;
 use levels::is_layer;
 pub use levels::{LayerLevels, Levels, UnknownLevels};

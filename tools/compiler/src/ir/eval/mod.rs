@@ -54,6 +54,17 @@ pub(crate) fn eval_node(
     clamped(node, product.unwrap_or_else(|| execute(graph, node, &operands)))
 }
 
+/// The values of all activations, as [`eval`] gives them, in single precision.
+pub(crate) fn eval_all(graph: &Graph, inputs: &[ArrayD<f32>]) -> HashMap<TensorId, ArrayD<f32>> {
+    let mut values: HashMap<_, _> =
+        graph.inputs.iter().copied().zip(inputs.iter().cloned()).collect();
+    for node in &graph.nodes {
+        let output = eval_node(graph, node, &values);
+        values.insert(node.output, output);
+    }
+    values
+}
+
 fn clamped(node: &Node, mut output: ArrayD<f32>) -> ArrayD<f32> {
     if let Some((low, high)) = node.clamp {
         output.mapv_inplace(|x| x.max(low).min(high));
