@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     fn moments(float_mean: &[f64], mean: &[f64]) -> Moments {
-        Moments { float_mean: arr1(float_mean), mean: arr1(mean), second: None }
+        Moments { float_mean: arr1(float_mean), mean: arr1(mean), second: None, halves: None }
     }
 
     #[test]

@@ -2,7 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// More digits would only make images longer.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's interface")]
+fn thousandths<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((value * 1000.0).round() / 1000.0)
+}
+
+/// What a coder needs beyond the entropy, as a share.
+const CODER_LOSS: f64 = 0.02;
+/// Bytes of a coder's table of frequencies.
+const CODER_TABLE: f64 = 24.0;
 
 /// What there is to know about the weights of one layer.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +24,7 @@ pub struct WeightStatistics {
     pub largest: u32,
     /// Shannon's entropy of order 0 in bits per weight: no code that treats the weights of the
     /// layer alike, one by one, needs less.
+    #[serde(serialize_with = "thousandths")]
     pub entropy_bits: f64,
 }
 
@@ -34,6 +46,16 @@ impl WeightStatistics {
             largest: counts.keys().map(|q| q.unsigned_abs()).max().unwrap_or(0),
             entropy_bits: counts.values().map(bits).sum(),
         }
+    }
+
+    /// Bytes in which the weights are stored at best: packed, or `coded` where that is allowed.
+    ///
+    /// An estimate: a coder is taken to be within [`CODER_LOSS`] of the entropy and to need
+    /// [`CODER_TABLE`] bytes for what it knows about a layer.
+    pub fn stored_bytes(&self, coded: bool) -> usize {
+        let packed = self.packed_bytes();
+        let estimate = self.coded_bytes() * (1.0 + CODER_LOSS) + CODER_TABLE;
+        if coded { packed.min(estimate.ceil() as usize) } else { packed }
     }
 
     /// Bytes in which an ideal coder of order 0 writes the weights.

@@ -25,6 +25,21 @@ pub(super) fn cholesky(mut matrix: Array2<f64>) -> Option<Array2<f64>> {
     Some(matrix)
 }
 
+/// `x` with `L · Lᵀ · x = b`, where `Lᵀ`, upper triangular, is given.
+pub(super) fn solve(transposed: &Array2<f64>, mut b: Vec<f64>) -> Vec<f64> {
+    let rows = || transposed.outer_iter().enumerate();
+    for (i, row) in rows() {
+        b[i] /= row[i];
+        let known = b[i];
+        b.iter_mut().zip(row).skip(i + 1).for_each(|(b, factor)| *b -= known * factor);
+    }
+    for (i, row) in rows().rev() {
+        let known: f64 = b.iter().zip(row).skip(i + 1).map(|(x, factor)| x * factor).sum();
+        b[i] = (b[i] - known) / row[i];
+    }
+    b
+}
+
 /// Partial sums that [`dot`] runs side by side, as vector units do.
 const LANES: usize = 8;
 
@@ -44,6 +59,8 @@ pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use ndarray::Array1;
+
     use super::*;
 
     #[test]
@@ -56,6 +73,18 @@ mod tests {
                 assert!((a - b).abs() < 1e-9, "{a} {b}");
             }
             assert!(factor.indexed_iter().all(|((i, j), &x)| i >= j || x == 0.0));
+        }
+    }
+
+    #[test]
+    fn a_solution_gives_the_right_side() {
+        let root = Array2::from_shape_fn((9, 9), |(i, j)| ((i * 5 + j * 3) as f64).cos());
+        let matrix = root.dot(&root.t()) + Array2::<f64>::eye(9);
+        let factor =
+            cholesky(matrix.clone()).unwrap().reversed_axes().as_standard_layout().into_owned();
+        let b: Vec<f64> = (0..9).map(f64::from).collect();
+        for (got, expected) in matrix.dot(&Array1::from(solve(&factor, b.clone()))).iter().zip(&b) {
+            assert!((got - expected).abs() < 1e-9, "{got} {expected}");
         }
     }
 

@@ -21,6 +21,7 @@ mod options;
 mod replay;
 pub mod requant;
 mod rounding;
+mod sensitivity;
 mod share;
 mod weights;
 
@@ -32,6 +33,7 @@ use levels::is_layer;
 pub use levels::{LayerLevels, Levels, UnknownLevels};
 pub use options::{QuantizeOptions, Rounding, UnknownRounding, UnknownWeightScale, WeightScale};
 use replay::Replay;
+pub use sensitivity::{Probe, probe};
 
 use crate::calibrate::Ranges;
 use crate::data::Dataset;
@@ -110,19 +112,37 @@ pub fn quantize(
     samples: Option<&Dataset>,
     options: &QuantizeOptions,
 ) -> Result<(), QuantizeError> {
+    quantize_activations(graph, ranges)?;
+    quantize_constants(graph, samples, options)?;
+    graph.compact();
+    Ok(())
+}
+
+/// Gives every activation its integers.
+fn quantize_activations(graph: &mut Graph, ranges: Option<&Ranges>) -> Result<(), QuantizeError> {
     give_indices_their_integers(graph);
     share::spread(graph);
     activations::choose(graph, ranges)?;
     share::insert_conversions(graph);
-    check_activations(graph)?;
+    check_activations(graph)
+}
+
+/// Gives every constant its integers, node by node. Nodes stay in their places, and tensors keep
+/// their numbers.
+fn quantize_constants(
+    graph: &mut Graph,
+    samples: Option<&Dataset>,
+    options: &QuantizeOptions,
+) -> Result<(), QuantizeError> {
     let levels = options.levels.of_nodes(graph)?;
     let samples = samples.filter(|_| options.need_inputs());
     let mut replay = samples.and_then(|samples| Replay::new(graph, samples));
     for (index, levels) in levels.into_iter().enumerate() {
         let float = graph.nodes[index].clone();
         if is_layer(&float) {
-            let inputs = replay.as_ref().and_then(|replay| replay.inputs(graph, &float));
-            weights::quantize(graph, index, (options, levels), inputs.as_ref())?;
+            let second = options.rounding == Rounding::Gptq;
+            let moments = replay.as_ref().and_then(|replay| replay.moments(graph, &float, second));
+            weights::quantize(graph, index, (options, levels), &moments.unwrap_or_default())?;
         } else {
             constants::quantize(graph, index);
         }
@@ -130,7 +150,6 @@ pub fn quantize(
             replay.advance(graph, index, &float);
         }
     }
-    graph.compact();
     Ok(())
 }
 

@@ -22,20 +22,22 @@ const CHUNK: usize = 8;
 
 type Values = HashMap<TensorId, ArrayD<f32>>;
 
-/// The values of one sample that later nodes read.
-struct Sample {
-    float: Values,
-    /// Rounded to the integers of their tensors.
-    quantised: Values,
+/// Samples on their way through a graph: of each, the values that later nodes read.
+#[derive(Clone)]
+pub(super) struct Run {
+    samples: Vec<Values>,
+    /// Whether values are rounded to the integers of their tensors.
+    rounds: bool,
 }
 
-/// Calibration samples on their way through a graph.
+/// Calibration samples on their way through the float graph and the quantised one.
 pub(super) struct Replay {
-    samples: Vec<Sample>,
+    float: Run,
+    quantised: Run,
 }
 
 /// The inputs of a layer: a column of its window at an output position is one observation.
-pub(super) struct LayerInputs {
+struct LayerInputs {
     float: Vec<Patches>,
     quantised: Vec<Patches>,
 }
@@ -47,55 +49,93 @@ pub(super) struct Moments {
     pub(super) float_mean: Array1<f64>,
     /// Mean in the quantised graph.
     pub(super) mean: Array1<f64>,
-    /// `E[x · xᵀ]` in the quantised graph; `None` if it was not asked for.
-    pub(super) second: Option<Array2<f64>>,
+    /// What rounding needs; `None` if it was not asked for.
+    pub(super) second: Option<SecondMoments>,
+    /// The same of two halves of the samples, where there are enough of them.
+    pub(super) halves: Option<[SecondMoments; 2]>,
+}
+
+/// Second moments of the inputs `x` of the quantised graph and `y` of the float graph.
+#[derive(Clone, Debug)]
+pub(super) struct SecondMoments {
+    /// `E[x · xᵀ]`.
+    pub(super) quantised: Array2<f64>,
+    /// `E[y · xᵀ]`.
+    pub(super) cross: Array2<f64>,
+}
+
+impl Run {
+    /// At the first node. At most `most` samples are taken, evenly from the set.
+    pub(super) fn new(graph: &Graph, data: &Dataset, most: usize, rounds: bool) -> Self {
+        let count = data.len().min(most.max(1));
+        let sample = |place: usize| {
+            let inputs = data.sample(place * data.len() / count);
+            let inputs = graph.inputs.iter().copied().zip(inputs);
+            let held = |(id, values)| (id, if rounds { round(graph, id, &values) } else { values });
+            inputs.map(held).collect()
+        };
+        Self { samples: (0..count).map(sample).collect(), rounds }
+    }
+
+    /// Passes the node at `index`, which computes what `node` says. Keeps what later nodes read, and
+    /// the outputs.
+    pub(super) fn advance(&mut self, graph: &Graph, index: usize, node: &Node) {
+        let needed = |id: &TensorId| {
+            graph.outputs.contains(id)
+                || graph.nodes[index + 1..].iter().any(|later| later.inputs.contains(id))
+        };
+        let done: Vec<TensorId> = node.inputs.iter().copied().filter(|id| !needed(id)).collect();
+        let rounds = self.rounds;
+        self.samples.par_iter_mut().for_each(|values| {
+            let output = eval_node(graph, node, values);
+            let output = if rounds { round(graph, node.output, &output) } else { output };
+            values.insert(node.output, output);
+            for id in &done {
+                values.remove(id);
+            }
+        });
+    }
+
+    /// The values of a tensor, sample by sample.
+    pub(super) fn values(&self, id: TensorId) -> impl Iterator<Item = &ArrayD<f32>> {
+        self.samples.iter().filter_map(move |values| values.get(&id))
+    }
+
+    fn patches(&self, graph: &Graph, node: &Node) -> Option<Vec<Patches>> {
+        let (id, shape) = (node.inputs[0], &graph.tensor(node.output).shape);
+        let of = |values: &Values| Patches::new(&node.op, values.get(&id)?, shape);
+        self.samples.iter().map(of).collect()
+    }
 }
 
 impl Replay {
-    /// At the first node of a graph whose activations are quantised; `None` if there is no sample
-    /// or no layer with real weights.
+    /// At the first node of a graph whose activations are quantised; `None` if there is no layer
+    /// with real weights.
     pub(super) fn new(graph: &Graph, data: &Dataset) -> Option<Self> {
         graph.nodes.iter().find(|node| has_real_weights(graph, node))?;
         let activations = graph.tensors.iter().filter(|tensor| tensor.constant.is_none());
         let largest = activations.map(Tensor::len).max()?;
         // A node's input and output, in both graphs.
-        let fit = MEMORY / (4 * size_of::<f32>() * largest.max(1));
-        let count = data.len().min(fit.max(1));
-        let sample = |place: usize| {
-            let inputs = data.sample(place * data.len() / count);
-            let float: Values = graph.inputs.iter().copied().zip(inputs).collect();
-            let rounded = |(&id, values): (&TensorId, &ArrayD<f32>)| (id, round(graph, id, values));
-            let quantised = float.iter().map(rounded).collect();
-            Sample { float, quantised }
-        };
-        (count > 0).then(|| Self { samples: (0..count).map(sample).collect() })
+        let most = MEMORY / (4 * size_of::<f32>() * largest.max(1));
+        let run = |rounds| Run::new(graph, data, most, rounds);
+        Some(Self { float: run(false), quantised: run(true) })
     }
 
-    /// What a convolution or matrix product sees; `None` for other operators.
-    pub(super) fn inputs(&self, graph: &Graph, node: &Node) -> Option<LayerInputs> {
-        let (id, shape) = (node.inputs[0], &graph.tensor(node.output).shape);
-        let of = |values: &Values| Patches::new(&node.op, values.get(&id)?, shape);
-        Some(LayerInputs {
-            float: self.samples.iter().map(|s| of(&s.float)).collect::<Option<_>>()?,
-            quantised: self.samples.iter().map(|s| of(&s.quantised)).collect::<Option<_>>()?,
-        })
+    /// The moments of what a convolution or matrix product sees, for each of its channel groups;
+    /// `None` for other operators. Second moments are there if they are asked for.
+    pub(super) fn moments(&self, graph: &Graph, node: &Node, second: bool) -> Option<Vec<Moments>> {
+        let (float, quantised) = (&self.float, &self.quantised);
+        let inputs = LayerInputs {
+            float: float.patches(graph, node)?,
+            quantised: quantised.patches(graph, node)?,
+        };
+        Some(inputs.moments(second))
     }
 
     /// Passes the node at `index`, which `float` became.
     pub(super) fn advance(&mut self, graph: &Graph, index: usize, float: &Node) {
-        let node = &graph.nodes[index];
-        let done = |id: &&TensorId| !graph.nodes[index + 1..].iter().any(|n| n.inputs.contains(id));
-        let done: Vec<TensorId> = node.inputs.iter().filter(done).copied().collect();
-        self.samples.par_iter_mut().for_each(|sample| {
-            let output = eval_node(graph, float, &sample.float);
-            sample.float.insert(node.output, output);
-            let output = eval_node(graph, node, &sample.quantised);
-            sample.quantised.insert(node.output, round(graph, node.output, &output));
-            for id in &done {
-                sample.float.remove(id);
-                sample.quantised.remove(id);
-            }
-        });
+        self.float.advance(graph, index, float);
+        self.quantised.advance(graph, index, &graph.nodes[index]);
     }
 }
 
@@ -109,7 +149,7 @@ fn round(graph: &Graph, id: TensorId, values: &ArrayD<f32>) -> ArrayD<f32> {
 
 impl LayerInputs {
     /// The moments of each group.
-    pub(super) fn moments(&self, second: bool) -> Vec<Moments> {
+    fn moments(&self, second: bool) -> Vec<Moments> {
         let groups = self.quantised.first().map_or(0, Patches::groups);
         (0..groups).into_par_iter().map(|group| self.moments_of(group, second)).collect()
     }
@@ -117,29 +157,64 @@ impl LayerInputs {
     fn moments_of(&self, group: usize, second: bool) -> Moments {
         let chunks = self.float.par_chunks(CHUNK).zip(self.quantised.par_chunks(CHUNK));
         let sums = chunks.map(|(float, quantised)| {
-            let (float, quantised) = (joined(float, group), joined(quantised, group));
-            let square = second.then(|| quantised.dot(&quantised.t()));
-            (float.ncols(), row_sums(&float), row_sums(&quantised), square)
+            Sums::of(&joined(float, group), &joined(quantised, group), second)
         });
-        let sums: Vec<_> = sums.collect();
-        let count: usize = sums.iter().map(|(count, ..)| count).sum();
-        let scale = 1.0 / count.max(1) as f64;
-        let mut sums = sums.into_iter();
-        let (_, mut float_mean, mut mean, square) =
-            sums.next().unwrap_or_else(|| (0, Array1::zeros(0), Array1::zeros(0), None));
-        let mut second = square.map(|square| square.mapv(f64::from));
-        for (_, float, quantised, square) in sums {
-            float_mean += &float;
-            mean += &quantised;
-            if let (Some(second), Some(square)) = (&mut second, square) {
-                second.zip_mut_with(&square, |sum, &x| *sum += f64::from(x));
-            }
+        let sums: Vec<Sums> = sums.collect();
+        let half = |first: usize| {
+            let sums = sums.iter().skip(first).step_by(2);
+            sums.cloned().reduce(Sums::plus)
+        };
+        let (Some(even), odd) = (half(0), half(1)) else {
+            let none = Array1::zeros(0);
+            return Moments { float_mean: none.clone(), mean: none, second: None, halves: None };
+        };
+        let halves = odd.as_ref().and_then(|odd| Some([even.second()?, odd.second()?]));
+        let all = match odd {
+            Some(odd) => even.plus(odd),
+            None => even,
+        };
+        let second = all.second();
+        let scale = 1.0 / all.count.max(1) as f64;
+        Moments { float_mean: all.float * scale, mean: all.quantised * scale, second, halves }
+    }
+}
+
+/// Sums over observations.
+#[derive(Clone)]
+struct Sums {
+    count: usize,
+    float: Array1<f64>,
+    quantised: Array1<f64>,
+    products: Option<SecondMoments>,
+}
+
+impl Sums {
+    fn of(float: &Array2<f32>, quantised: &Array2<f32>, second: bool) -> Self {
+        let products = |matrix: &Array2<f32>| matrix.dot(&quantised.t()).mapv(f64::from);
+        Self {
+            count: float.ncols(),
+            float: row_sums(float),
+            quantised: row_sums(quantised),
+            products: second
+                .then(|| SecondMoments { quantised: products(quantised), cross: products(float) }),
         }
-        Moments {
-            float_mean: float_mean * scale,
-            mean: mean * scale,
-            second: second.map(|second| second * scale),
+    }
+
+    fn plus(mut self, other: Self) -> Self {
+        self.count += other.count;
+        self.float += &other.float;
+        self.quantised += &other.quantised;
+        if let (Some(sum), Some(other)) = (&mut self.products, other.products) {
+            sum.quantised += &other.quantised;
+            sum.cross += &other.cross;
         }
+        self
+    }
+
+    fn second(&self) -> Option<SecondMoments> {
+        let SecondMoments { quantised, cross } = self.products.as_ref()?;
+        let scale = 1.0 / self.count.max(1) as f64;
+        Some(SecondMoments { quantised: quantised * scale, cross: cross * scale })
     }
 }
 

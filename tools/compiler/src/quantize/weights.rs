@@ -11,13 +11,13 @@
 //!
 //! A channel that cannot move its output by half a step has all its weights set to zero.
 
-use ndarray::{Array1, ArrayD, ArrayViewD, Axis, IxDyn};
+use ndarray::{Array1, ArrayD, ArrayView2, ArrayViewD, Axis, IxDyn};
 use rayon::prelude::*;
 
 use super::bias_correction::corrected;
-use super::replay::{LayerInputs, Moments};
+use super::replay::Moments;
 use super::rounding::Compensation;
-use super::{Levels, QuantizeError, QuantizeOptions, Rounding, WeightScale};
+use super::{Levels, QuantizeError, QuantizeOptions, WeightScale};
 use crate::ir::{Constant, Graph, Quant, Tensor, TensorId};
 
 /// The accumulator's unit in output steps.
@@ -28,12 +28,12 @@ const LARGEST_BIAS: f64 = 4_194_304.0;
 const LEAST_EFFECT: f64 = 0.5;
 
 /// Quantises the weights and the bias of a convolution or matrix product whose input and output
-/// are quantised.
+/// are quantised. `moments` are those of its inputs, where rounding or bias correction uses them.
 pub(super) fn quantize(
     graph: &mut Graph,
     index: usize,
     choice: (&QuantizeOptions, Levels),
-    inputs: Option<&LayerInputs>,
+    moments: &[Moments],
 ) -> Result<(), QuantizeError> {
     let node = &graph.nodes[index];
     let steps = match (&graph.tensor(node.inputs[0]).quant, &graph.tensor(node.output).quant) {
@@ -53,7 +53,7 @@ pub(super) fn quantize(
             (given, bias)
         }
         Some(Constant::Real(reals)) => {
-            real_weights(&steps, (&weights, reals), bias, choice, inputs)
+            real_weights(&steps, (&weights, reals), bias, choice, moments)
         }
     };
     let units = units(&steps, &weights);
@@ -74,11 +74,9 @@ fn real_weights(
     (tensor, reals): (&Tensor, &ArrayD<f32>),
     bias: Option<Tensor>,
     (options, levels): (&QuantizeOptions, Levels),
-    inputs: Option<&LayerInputs>,
+    moments: &[Moments],
 ) -> (Tensor, Option<Tensor>) {
-    let gptq = options.rounding == Rounding::Gptq;
-    let moments = inputs.map_or_else(Vec::new, |inputs| inputs.moments(gptq));
-    let compensations = compensations(&moments, options.bias_correction);
+    let compensations = compensations(reals, moments, options.bias_correction);
     let outputs = reals.len_of(Axis(0));
     let biases = bias.as_ref().and_then(Tensor::real_values);
     let biases = biases.unwrap_or_else(|| ArrayD::zeros(IxDyn(&[outputs])));
@@ -96,7 +94,7 @@ fn real_weights(
         !matches!(bias.as_ref().and_then(|b| b.constant.as_ref()), Some(Constant::Integer(_)));
     let bias = match weights.real_values() {
         Some(rounded) if options.bias_correction && open && !moments.is_empty() => {
-            let values = corrected(&biases, reals, &rounded, &moments);
+            let values = corrected(&biases, reals, &rounded, moments);
             let name = bias.map_or_else(|| format!("{}/bias", tensor.name), |bias| bias.name);
             let constant = Some(Constant::Real(values));
             Some(Tensor { name, shape: vec![outputs], constant, quant: None })
@@ -107,12 +105,23 @@ fn real_weights(
 }
 
 /// One per channel group, where second moments are known.
-fn compensations(moments: &[Moments], mean_is_corrected: bool) -> Vec<Compensation> {
-    let of = |moments: &Moments| {
-        let mean = Some(&moments.mean).filter(|_| mean_is_corrected);
-        Compensation::new(moments.second.as_ref()?, mean)
+fn compensations(
+    weights: &ArrayD<f32>,
+    moments: &[Moments],
+    mean_is_corrected: bool,
+) -> Vec<Compensation> {
+    let outputs = weights.len_of(Axis(0));
+    let matrix = weights.to_shape((outputs, weights.len() / outputs.max(1)));
+    let matrix = matrix.unwrap_or_else(|error| panic!("weights: {error}"));
+    let per_group = outputs / moments.len().max(1);
+    let groups = matrix.axis_chunks_iter(Axis(0), per_group.max(1));
+    let of = |(moments, rows): (&Moments, ArrayView2<f32>)| {
+        let means = mean_is_corrected.then_some((&moments.float_mean, &moments.mean));
+        let compensation = Compensation::new(moments.second.as_ref()?, means)?;
+        Some(compensation.trusting(&rows.to_owned(), moments.halves.as_ref(), means))
     };
-    moments.par_iter().map(of).collect::<Option<_>>().unwrap_or_default()
+    let groups: Vec<_> = moments.iter().zip(groups).collect();
+    groups.into_par_iter().map(of).collect::<Option<_>>().unwrap_or_default()
 }
 
 /// Real values of one step of the input and the output.
@@ -148,14 +157,20 @@ impl Steps {
         if sum * self.input_limit < LEAST_EFFECT * self.output {
             return Channel { scale: floor, integers: vec![0; weights.len()] };
         }
-        // Scales are single precision in the end: integers must be found with the same number.
-        let scale = f64::from(grid.scale(weights).max(floor) as f32);
-        let integers = match compensation {
-            Some(compensation) => compensation.round(weights, scale, grid.limit),
-            None => weights.iter().map(|&w| grid.integer(w, scale)).collect(),
-        };
-        Channel { scale, integers }
+        match compensation {
+            Some(compensation) => grid.compensated(weights, floor, compensation),
+            None => {
+                let scale = single(grid.scale(weights).max(floor));
+                let integers = weights.iter().map(|&w| grid.integer(w, scale)).collect();
+                Channel { scale, integers }
+            }
+        }
     }
+}
+
+/// Scales are single precision in the end: integers must be found with the same number.
+fn single(scale: f64) -> f64 {
+    f64::from(scale as f32)
 }
 
 /// The integers that weights are rounded to: `±limit`.
@@ -167,30 +182,54 @@ struct Grid {
 
 /// Fractions of the full scale that are tried.
 const CANDIDATES: u32 = 100;
+/// Those that are tried where each takes a compensation of its own.
+const COMPENSATED_CANDIDATES: u32 = 20;
 
 impl Grid {
     fn integer(self, weight: f32, scale: f64) -> i32 {
         (f64::from(weight) / scale).round_ties_even().clamp(-self.limit, self.limit) as i32
     }
 
-    fn scale(self, weights: &[f32]) -> f64 {
+    /// The scale with which the largest weight is represented exactly.
+    fn full_scale(self, weights: &[f32]) -> f64 {
         let largest = weights.iter().fold(0.0, |largest, &w| f64::from(w).abs().max(largest));
+        largest / self.limit
+    }
+
+    fn scale(self, weights: &[f32]) -> f64 {
+        let full = self.full_scale(weights);
+        let error = |scale: &f64| -> f64 {
+            let off = |&w: &f32| f64::from(w) - f64::from(self.integer(w, *scale)) * scale;
+            weights.iter().map(|w| off(w).powi(2)).sum()
+        };
+        let least = |a: &f64, b: &f64| error(a).total_cmp(&error(b));
         match self.choice {
-            WeightScale::MaxAbs => largest / self.limit,
-            WeightScale::Mse => self.least_error_scale(weights, largest / self.limit),
+            WeightScale::MaxAbs => full,
+            WeightScale::Mse => fractions(full, CANDIDATES).min_by(least).unwrap_or(full),
         }
     }
 
-    /// The scale of at most `full`, and at least half of it, with the least squared error.
-    fn least_error_scale(self, weights: &[f32], full: f64) -> f64 {
-        let error = |scale: f64| -> f64 {
-            let off = |&w: &f32| f64::from(w) - f64::from(self.integer(w, scale)) * scale;
-            weights.iter().map(|w| off(w).powi(2)).sum()
+    /// Rounds so that errors compensate each other. The error which the scale is chosen by is then
+    /// that of the outputs.
+    fn compensated(self, weights: &[f32], floor: f64, compensation: &Compensation) -> Channel {
+        let full = self.full_scale(weights);
+        let tried = match self.choice {
+            WeightScale::MaxAbs => vec![full],
+            WeightScale::Mse => fractions(full, COMPENSATED_CANDIDATES).collect(),
         };
-        let candidates =
-            (CANDIDATES / 2..=CANDIDATES).map(|i| full * f64::from(i) / f64::from(CANDIDATES));
-        candidates.min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(full)
+        let rounded = tried.into_iter().map(|scale| {
+            let scale = single(scale.max(floor));
+            let rounded = compensation.round(weights, scale, self.limit);
+            (rounded.error * scale * scale, Channel { scale, integers: rounded.integers })
+        });
+        let least = rounded.min_by(|a, b| a.0.total_cmp(&b.0));
+        least.map_or_else(|| unreachable!("one scale at least is tried"), |(_, channel)| channel)
     }
+}
+
+/// Scales from half of the full one to it, the full one first.
+fn fractions(full: f64, count: u32) -> impl Iterator<Item = f64> {
+    (count / 2..=count).rev().map(move |i| full * f64::from(i) / f64::from(count))
 }
 
 fn from_channels(tensor: &Tensor, reals: &ArrayD<f32>, channels: &[Channel]) -> Tensor {
