@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -13,6 +14,11 @@ use crate::diagnostics::{Context, Failure};
 /// Held while a file is written: an interrupt waits for it.
 static WRITING: Mutex<()> = Mutex::new(());
 
+/// Whether an interrupt only asks for an early end.
+static PATIENT: AtomicBool = AtomicBool::new(false);
+/// Whether an early end was asked for.
+static ASKED: AtomicBool = AtomicBool::new(false);
+
 /// Exit code of an interrupted command: 128 and the signal's number, as shells have it.
 const INTERRUPTED: i32 = 130;
 
@@ -20,10 +26,26 @@ const INTERRUPTED: i32 = 130;
 /// half-written or under its temporary name.
 pub fn finish_writing_before_interrupt() {
     let installed = ctrlc::set_handler(|| {
+        if PATIENT.swap(false, Ordering::SeqCst) {
+            ASKED.store(true, Ordering::SeqCst);
+            anstream::eprintln!("finishing with what was found; interrupt again to stop at once");
+            return;
+        }
         let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
         process::exit(INTERRUPTED);
     });
     installed.expect("no other part of the program handles interrupts");
+}
+
+/// From now on, the first interrupt asks for an early end: work that has a result at any time goes
+/// on until [`early_end`] is seen.
+pub fn interrupt_means_early_end() {
+    PATIENT.store(true, Ordering::SeqCst);
+}
+
+/// Whether an early end was asked for.
+pub fn early_end() -> bool {
+    ASKED.load(Ordering::SeqCst)
 }
 
 /// A file to be written when the work is done.

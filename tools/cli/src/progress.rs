@@ -50,6 +50,12 @@ impl Progress {
         self.0.set_position(parts as u64);
     }
 
+    /// So many parts are done, of a number that is known only now.
+    pub fn reach_of(&self, parts: usize, all: usize) {
+        self.0.set_length(all as u64);
+        self.reach(parts);
+    }
+
     /// The work goes on with something else.
     pub fn now(&self, what: String) {
         self.0.set_message(what);

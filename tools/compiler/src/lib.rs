@@ -22,6 +22,7 @@ pub mod passes;
 pub mod plan;
 pub mod quantize;
 pub mod reduce;
+pub mod search;
 pub mod session;
 pub mod target;
 pub mod trace;

@@ -9,10 +9,12 @@ use fixie_compiler::lower::Inputs;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::plan::Optimize;
 use fixie_compiler::reduce::Reduction;
+use fixie_compiler::search::{Found, Goals, Report};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use serde::Serialize;
 
+use super::budget::{self, Budget};
 use super::quantization::Quantization;
 use crate::diagnostics::{Context, Failure};
 use crate::output::{self, OutputFile};
@@ -52,8 +54,10 @@ pub struct Cmd {
     tune_logits: bool,
     #[command(flatten)]
     quantization: Quantization,
+    #[command(flatten)]
+    budget: Budget,
     /// What the memory plan may spend instructions on: latency (nothing), balanced (a smaller arena
-    /// where it is cheap) or ram (the smallest arena).
+    /// where it is cheap), ram (the smallest arena) or size (as balanced, with the smallest image).
     #[arg(long, value_name = "GOAL", default_value_t)]
     optimize: Optimize,
     /// Spend just as many instructions as bring the arena under this many bytes: 24576 or 24K.
@@ -94,6 +98,8 @@ struct Summary {
     weight_bytes: usize,
     /// What the reductions saved; `null` if that is nothing.
     reduction: Option<Reduction>,
+    /// The networks that a search tried; `null` without one.
+    search: Option<Report>,
     source_sha256: String,
     calibration_sha256: Option<String>,
 }
@@ -120,7 +126,7 @@ fn shape(text: &str) -> Result<(String, Vec<usize>), String> {
 }
 
 /// `24576` or `24K`
-fn bytes(text: &str) -> Result<usize, String> {
+pub fn bytes(text: &str) -> Result<usize, String> {
     let (number, unit) = match text.strip_suffix(['K', 'k']) {
         Some(number) => (number, 1024),
         None => (text, 1),
@@ -151,15 +157,41 @@ impl Cmd {
             inputs: if self.input_rows { Inputs::ByRows } else { Inputs::Whole },
             strip: self.strip,
         };
-        let compiled = compile_with_progress(&model, calibration.as_ref(), &options)
-            .context(|| format!("cannot convert {}", self.model.display()))?;
+        let what = || format!("cannot convert {}", self.model.display());
+        let (compiled, search) = match self.budget.goals(options.optimize) {
+            None => {
+                let compiled = compile_with_progress(&model, calibration.as_ref(), &options);
+                (compiled.context(what)?, None)
+            }
+            Some(goals) => {
+                let found = self.search(&model, calibration.as_ref(), (&options, &goals))?;
+                (found.compiled, Some(found.report))
+            }
+        };
         output.write(&compiled.image)?;
-        let summary = Summary::of(&compiled, &self.output)?;
+        let summary = Summary::of(&compiled, &self.output, search)?;
         if self.json {
             output::print_json(&summary)
         } else {
-            output::print(summary.render(calibration.is_some()))
+            let frontier = summary.search.as_ref().map(budget::frontier);
+            let frontier = frontier.map_or(String::new(), |table| table + "\n");
+            output::print(frontier + &summary.render(calibration.is_some()))
         }
+    }
+
+    fn search(
+        &self,
+        model: &Model,
+        calibration: Option<&Dataset>,
+        choice: (&Options, &Goals),
+    ) -> Result<Found, Failure> {
+        let what = || format!("cannot convert {} within the budget", self.model.display());
+        let Some(calibration) = calibration else {
+            let cause = "a search needs calibration samples";
+            return Err(Failure::new(what(), cause).help("give --calib DATA.npz"));
+        };
+        let data = self.budget.data.as_deref().map(|path| load_data(path, model)).transpose()?;
+        budget::search_with_progress(model, calibration, data.as_ref(), choice).context(what)
     }
 }
 
@@ -174,7 +206,7 @@ fn load_model(
 
 fn load_data(path: &Path, model: &Model) -> Result<Dataset, Failure> {
     Dataset::load(path, model.inputs())
-        .context(|| format!("cannot calibrate with {}", path.display()))
+        .context(|| format!("cannot use the samples in {}", path.display()))
 }
 
 /// Compiles, with a bar for the calibration.
@@ -190,7 +222,7 @@ pub fn compile_with_progress(
 }
 
 impl Summary {
-    fn of(compiled: &Compiled, output: &Path) -> Result<Self, Failure> {
+    fn of(compiled: &Compiled, output: &Path, search: Option<Report>) -> Result<Self, Failure> {
         let network = Network::new(&compiled.image).context(|| "cannot read the image back")?;
         let metadata = &compiled.metadata;
         Ok(Self {
@@ -203,6 +235,7 @@ impl Summary {
             layers: metadata.layers.len(),
             weight_bytes: metadata.layers.iter().map(|layer| layer.weight_bytes).sum(),
             reduction: metadata.reduction,
+            search,
             source_sha256: metadata.source_sha256.clone(),
             calibration_sha256: metadata.calibration_sha256.clone(),
         })

@@ -1,6 +1,7 @@
 //! One file per verb: what can be typed, and what is then done.
 
 pub mod bench;
+mod budget;
 pub mod completions;
 pub mod convert;
 pub mod demo;

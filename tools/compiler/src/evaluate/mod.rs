@@ -13,7 +13,8 @@ use thiserror::Error;
 use crate::data::Dataset;
 use crate::onnx;
 use crate::session::{Network, Session, SessionError};
-use score::{Noise, Scoring};
+pub(crate) use score::Noise;
+use score::Scoring;
 
 /// Samples that one worker takes at a time.
 const CHUNK: usize = 16;
@@ -28,6 +29,10 @@ pub struct Evaluation {
     /// Area under the ROC curve of the mean squared reconstruction error, averaged per group: for
     /// models that reproduce their input, with labels 0 (normal) and 1 (anomalous).
     pub auc: Option<f64>,
+    /// The original's accuracy.
+    pub original_accuracy: Option<f64>,
+    /// The original's area under the ROC curve.
+    pub original_auc: Option<f64>,
     /// Share of samples of which the original and the image say the same class.
     pub agreement: Option<f64>,
     /// Signal-to-quantisation-noise ratio against the original, over all outputs, in decibels.
@@ -133,6 +138,8 @@ struct Judged {
     original_class: Option<i64>,
     /// Mean squared reconstruction error.
     error: f64,
+    /// That of the original.
+    original_error: Option<f64>,
     noise: Noise,
     /// What the image took.
     time: Duration,
@@ -195,20 +202,17 @@ impl Job<'_> {
             }
             judged.noise.add(original, output);
         }
-        judged.original_class = originals.first().and_then(|output| self.scoring.class(output));
+        if let Some(original) = originals.first() {
+            judged.original_class = self.scoring.class(original);
+            judged.original_error = Some(self.scoring.reconstruction_error(original, &inputs));
+        }
         Ok(judged)
     }
 
     fn summarise(&self, judged: &[Judged]) -> Result<Evaluation, EvaluateError> {
-        let labels = self.data.labels();
-        let (accuracy, auc) = match (&self.scoring, labels) {
-            (_, None) => (None, None),
-            (Scoring::Reconstruction, Some(labels)) => (None, self.auc(judged, labels)?),
-            (_, Some(labels)) => {
-                let pairs = judged.iter().zip(labels).map(|(j, &label)| (j.class, Some(label)));
-                (score::share_of_equals(pairs), None)
-            }
-        };
+        let (accuracy, auc) = self.score(judged, |j| j.class, |j| Some(j.error))?;
+        let (original_accuracy, original_auc) =
+            self.score(judged, |j| j.original_class, |j| j.original_error)?;
         let pairs = judged.iter().map(|j| (j.class, j.original_class));
         let noise = judged.iter().map(|j| j.noise).sum::<Noise>();
         let time = |of: fn(&Judged) -> Duration| judged.iter().map(of).sum::<Duration>();
@@ -217,14 +221,35 @@ impl Job<'_> {
             samples: judged.len(),
             accuracy,
             auc,
+            original_accuracy,
+            original_auc,
             agreement: score::share_of_equals(pairs),
             sqnr_db: noise.ratio_db(),
             speedup: matches!(self.original, Original::Computed(_)).then_some(speedup),
         })
     }
 
-    fn auc(&self, judged: &[Judged], labels: &[i64]) -> Result<Option<f64>, EvaluateError> {
-        let errors: Vec<_> = judged.iter().map(|j| j.error).collect();
+    /// Accuracy and area under the curve, as far as the labels allow to say, of what `class` and
+    /// `error` say about each sample.
+    fn score(
+        &self,
+        judged: &[Judged],
+        class: impl Fn(&Judged) -> Option<i64>,
+        error: impl Fn(&Judged) -> Option<f64>,
+    ) -> Result<(Option<f64>, Option<f64>), EvaluateError> {
+        let Some(labels) = self.data.labels() else {
+            return Ok((None, None));
+        };
+        if self.scoring == Scoring::Reconstruction {
+            let errors: Option<Vec<f64>> = judged.iter().map(error).collect();
+            let area = errors.map(|errors| self.auc(errors, labels)).transpose()?;
+            return Ok((None, area.flatten()));
+        }
+        let pairs = judged.iter().zip(labels).map(|(j, &label)| (class(j), Some(label)));
+        Ok((score::share_of_equals(pairs), None))
+    }
+
+    fn auc(&self, errors: Vec<f64>, labels: &[i64]) -> Result<Option<f64>, EvaluateError> {
         let cases = match self.data.groups() {
             Some(groups) => score::average_groups(&errors, labels, groups)
                 .map_err(|group| EvaluateError::GroupLabels { group })?,

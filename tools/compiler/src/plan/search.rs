@@ -28,11 +28,13 @@ pub enum Optimize {
     Ram,
     /// As much as brings the arena under this many bytes, and no more.
     Within(usize),
+    /// The smallest image; memory as balanced.
+    Size,
 }
 
 /// A name that is no [`Optimize`]'s.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown goal `{0}`: choose latency, balanced or ram")]
+#[error("unknown goal `{0}`: choose latency, balanced, ram or size")]
 pub struct UnknownGoal(String);
 
 impl FromStr for Optimize {
@@ -43,6 +45,7 @@ impl FromStr for Optimize {
             "latency" => Ok(Self::Latency),
             "balanced" => Ok(Self::Balanced),
             "ram" => Ok(Self::Ram),
+            "size" => Ok(Self::Size),
             _ => Err(UnknownGoal(name.to_owned())),
         }
     }
@@ -55,6 +58,7 @@ impl fmt::Display for Optimize {
             Self::Balanced => f.write_str("balanced"),
             Self::Ram => f.write_str("ram"),
             Self::Within(bytes) => write!(f, "within {bytes} bytes"),
+            Self::Size => f.write_str("size"),
         }
     }
 }
@@ -108,7 +112,7 @@ impl Search<'_> {
         let spent = cost::instructions(self.program, &choice) / self.whole;
         let score = match self.optimize {
             Optimize::Latency => spent.ln(),
-            Optimize::Balanced => arena_len.ln() + 3.0 * spent.ln(),
+            Optimize::Balanced | Optimize::Size => arena_len.ln() + 3.0 * spent.ln(),
             Optimize::Ram => arena_len.ln() + 0.001 * spent.ln(),
             // What does not fit is worse than all that fits.
             Optimize::Within(bytes) if arena_len > bytes as f64 => MISFIT + arena_len.ln(),

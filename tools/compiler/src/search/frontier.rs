@@ -1,0 +1,115 @@
+//! Which of the networks that were tried is the one.
+
+use super::Point;
+
+/// The least sum of squares among sequences that never fall (pool adjacent violators; Ayer et al.
+/// 1955): on a set of some hundred samples, a smaller network that does better than a larger one of
+/// the same making was lucky.
+pub(super) fn never_falling(values: &[f64]) -> Vec<f64> {
+    let mut pools: Vec<(f64, usize)> = Vec::new();
+    for &value in values {
+        let mut pool = (value, 1);
+        while let Some(&(mean, count)) = pools.last()
+            && mean > pool.0
+        {
+            pools.pop();
+            let total = mean * count as f64 + pool.0 * pool.1 as f64;
+            pool = (total / (count + pool.1) as f64, count + pool.1);
+        }
+        pools.push(pool);
+    }
+    pools.into_iter().flat_map(|(mean, count)| std::iter::repeat_n(mean, count)).collect()
+}
+
+/// What a network may cost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Bytes of the image, estimated.
+    pub flash_bytes: Option<usize>,
+    /// Loss as a share: 0.01 is one point of accuracy or one hundredth of the area under the curve.
+    pub loss: Option<f64>,
+}
+
+impl Limits {
+    /// Whether there is any limit, so that something has to be searched for.
+    pub(super) fn asks_for_something(self) -> bool {
+        self.flash_bytes.is_some() || self.loss.is_some()
+    }
+}
+
+/// The points by size, the largest first, with their expected losses.
+pub(super) fn expected_losses(points: &mut [Point]) {
+    points
+        .sort_by(|a, b| b.estimated_bytes.cmp(&a.estimated_bytes).then(a.loss.total_cmp(&b.loss)));
+    let losses: Vec<f64> = points.iter().map(|point| point.loss).collect();
+    for (point, expected) in points.iter_mut().zip(never_falling(&losses)) {
+        point.expected_loss = expected;
+    }
+}
+
+/// The smallest network within the limits, or, where only the size is limited, the most accurate
+/// one; `None` if there is none.
+pub(super) fn choose(points: &[Point], limits: Limits) -> Option<usize> {
+    let fits = |point: &Point| limits.flash_bytes.is_none_or(|most| point.estimated_bytes <= most);
+    let keeps = |point: &Point| {
+        limits.loss.is_none_or(|most| point.loss.max(point.expected_loss) <= most + ROUNDING)
+    };
+    let allowed = points.iter().enumerate().filter(|(_, point)| fits(point) && keeps(point));
+    let by_size = |a: &Point, b: &Point| a.estimated_bytes.cmp(&b.estimated_bytes);
+    let by_loss = |a: &Point, b: &Point| {
+        a.expected_loss.total_cmp(&b.expected_loss).then(a.loss.total_cmp(&b.loss))
+    };
+    let best = if limits.loss.is_some() && limits.flash_bytes.is_none() {
+        allowed.min_by(|(_, a), (_, b)| by_size(a, b).then(by_loss(a, b)))
+    } else {
+        allowed.min_by(|(_, a), (_, b)| by_loss(a, b).then(by_size(a, b)))
+    };
+    best.map(|(index, _)| index)
+}
+
+/// Differences of shares are not exact.
+const ROUNDING: f64 = 1e-9;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(sizes_and_losses: &[(usize, f64)]) -> Vec<Point> {
+        let point = |&(bytes, loss): &(usize, f64)| Point {
+            estimated_bytes: bytes,
+            loss,
+            ..Point::default()
+        };
+        let mut points: Vec<Point> = sizes_and_losses.iter().map(point).collect();
+        expected_losses(&mut points);
+        points
+    }
+
+    #[test]
+    fn means_are_pooled_until_nothing_falls() {
+        assert_eq!(never_falling(&[1.0, 3.0, 2.0, 4.0]), [1.0, 2.5, 2.5, 4.0]);
+        assert_eq!(never_falling(&[3.0, 2.0, 1.0]), [2.0, 2.0, 2.0]);
+        assert!(never_falling(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_lucky_network_is_not_chosen() {
+        let points = points(&[(100, 0.0), (80, 0.005), (60, 0.03), (50, 0.009), (40, 0.05)]);
+        let limits = Limits { flash_bytes: None, loss: Some(0.01) };
+        let chosen = choose(&points, limits).unwrap();
+        assert_eq!(points[chosen].estimated_bytes, 80, "60 and 50 are at 0.0195 together");
+    }
+
+    #[test]
+    fn limits_hold() {
+        let points = points(&[(100, 0.0), (80, 0.005), (60, 0.02)]);
+        let chosen = |flash_bytes, loss| {
+            choose(&points, Limits { flash_bytes, loss }).map(|i| points[i].estimated_bytes)
+        };
+        assert_eq!(chosen(Some(90), None), Some(80), "the most accurate that fits");
+        assert_eq!(chosen(Some(70), None), Some(60));
+        assert_eq!(chosen(Some(70), Some(0.01)), None);
+        assert_eq!(chosen(None, Some(0.02)), Some(60));
+        assert_eq!(chosen(Some(100), Some(0.02)), Some(100), "there is room for accuracy");
+    }
+}

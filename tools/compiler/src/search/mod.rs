@@ -1,0 +1,302 @@
+//! Finds the smallest image that keeps the accuracy.
+//!
+//! 1. `quantize::probe` measures what each grid costs in each layer, by itself.
+//! 2. `allocate` orders the steps to coarser grids by harm per byte: a path of networks, each of
+//!    them the best of its size as far as the costs add up.
+//! 3. Networks along the path are made for real, with GPTQ and bias correction for each, and
+//!    evaluated: first at even distances, then between the last that is good enough and the first
+//!    that is not.
+//! 4. `frontier` chooses.
+//!
+//! Nothing is random: the same model and data give the same result.
+
+mod allocate;
+mod error;
+mod frontier;
+mod trial;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+
+use crate::compile::{Calibrated, Compiled, Options, Progress, assemble, prepare};
+use crate::data::Dataset;
+use crate::metadata::Provenance;
+use crate::onnx::Model;
+use crate::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, probe};
+use allocate::{Choice, Step, steps};
+pub use error::SearchError;
+pub use frontier::Limits;
+use frontier::{choose, expected_losses};
+use trial::Bench;
+pub use trial::Measure;
+
+/// The grids that are tried in each layer, as their largest integers.
+const GRIDS: [u8; 12] = [63, 47, 31, 23, 15, 11, 9, 7, 5, 4, 3, 2];
+/// Networks that are tried at even distances.
+const SURVEY: usize = 12;
+/// Networks that are tried where it matters.
+const REFINEMENT: usize = 10;
+/// Beyond so many times the loss that is allowed, nothing coarser is tried.
+const HOPELESS: f64 = 4.0;
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Goals {
+    /// Size of the image and loss; the arena is limited by how memory is planned.
+    pub limits: Limits,
+    /// Whether weights may be entropy coded, which costs time at every inference.
+    pub coded: bool,
+}
+
+/// A network that was tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Point {
+    /// The layers that have a coarser grid than 8 bits, with the largest integers.
+    pub layers: BTreeMap<String, Levels>,
+    /// Bytes of the image if weights are stored as the estimate says.
+    pub estimated_bytes: usize,
+    /// Bytes of the image as it is.
+    pub image_bytes: usize,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// Accuracy, area under the ROC curve or agreement.
+    pub score: f64,
+    /// What the original has more.
+    pub loss: f64,
+    /// The loss in view of the networks of about the same size: on other data it is more likely
+    /// than what was measured.
+    pub expected_loss: f64,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// What the scores are.
+    pub measure: Measure,
+    /// The original's score.
+    pub original: f64,
+    /// All networks that were tried, the largest first. The first has 8 bits everywhere.
+    pub frontier: Vec<Point>,
+    /// Index of the one that was chosen.
+    pub chosen: usize,
+    /// Whether the search was not interrupted.
+    pub complete: bool,
+}
+
+/// An image within the limits, and how it was found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The image.
+    pub compiled: Compiled,
+    /// The networks that were tried.
+    pub report: Report,
+}
+
+/// How far the search is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The float model has run on so many calibration samples.
+    Calibrated(Progress),
+    /// So many layers of all have been probed.
+    Probed {
+        /// Layers.
+        done: usize,
+        /// Layers in all.
+        total: usize,
+    },
+    /// So many networks have been tried, of at most so many.
+    Tried {
+        /// Networks.
+        done: usize,
+        /// Networks at most.
+        total: usize,
+    },
+}
+
+/// Searches. `calibration` drives the rounding; accuracy is measured on `data`, which has labels, or,
+/// without it, as agreement with the original on the calibration samples.
+///
+/// `progress` is told how far it is and answers whether to go on; if it does not, the best network so
+/// far is returned.
+///
+/// # Errors
+///
+/// [`SearchError`], which says what is in the way, or how near the limits the search came.
+pub fn search(
+    model: &Model,
+    calibration: &Dataset,
+    data: Option<&Dataset>,
+    (options, goals): (&Options, &Goals),
+    progress: &mut dyn FnMut(Event) -> bool,
+) -> Result<Found, SearchError> {
+    let options = Options { quantize: method(), ..options.clone() };
+    let calibrated = prepare(model, Some(calibration), &options, &mut |event| {
+        progress(Event::Calibrated(event));
+    })?;
+    let mut search = Search {
+        bench: Bench::new(model, &calibrated, (calibration, data), (&options, goals))?,
+        path: Vec::new(),
+        points: BTreeMap::new(),
+        limits: goals.limits,
+        complete: true,
+        progress,
+    };
+    let baseline = search.bench.baseline()?;
+    // Whether memory suffices does not depend on the weights: better to know it now.
+    assemble(baseline.graph.clone(), Provenance::default(), &options)?;
+    search.points.insert(0, search.bench.first_point(&baseline));
+    if goals.limits.asks_for_something() {
+        search.find_path(&calibrated, &baseline, goals.coded)?;
+        search.survey()?;
+        search.refine()?;
+    }
+    search.finish(&options)
+}
+
+/// How weights become integers in every network that is tried.
+fn method() -> QuantizeOptions {
+    QuantizeOptions {
+        weights: WeightScale::Mse,
+        rounding: Rounding::Gptq,
+        bias_correction: true,
+        levels: LayerLevels::default(),
+    }
+}
+
+struct Search<'a> {
+    bench: Bench<'a>,
+    /// Steps from 8 bits everywhere to the coarsest network: the names of layers and their grids.
+    path: Vec<(String, Step)>,
+    /// The networks that were tried, by the number of steps taken.
+    points: BTreeMap<usize, Point>,
+    limits: Limits,
+    complete: bool,
+    progress: &'a mut dyn FnMut(Event) -> bool,
+}
+
+impl Search<'_> {
+    fn find_path(
+        &mut self,
+        calibrated: &Calibrated,
+        baseline: &Compiled,
+        coded: bool,
+    ) -> Result<(), SearchError> {
+        let grids: Vec<Levels> = GRIDS.into_iter().filter_map(Levels::new).collect();
+        let (complete, progress) = (&mut self.complete, &mut *self.progress);
+        let mut report = |done, total| {
+            *complete = progress(Event::Probed { done, total });
+            *complete
+        };
+        let (graph, ranges) = (&calibrated.graph, calibrated.ranges.as_ref());
+        let choice = (&method(), &grids[..]);
+        let probes = probe(graph, ranges, self.bench.calibration, choice, &mut report)?;
+        let mut names = Vec::new();
+        let mut layers = Vec::new();
+        for layer in &baseline.metadata.layers {
+            let Some(weights) = layer.weights.filter(|_| !names.contains(&layer.name)) else {
+                continue;
+            };
+            // Channels that a reduction removes cost nothing on any grid.
+            let scaled = |bytes: usize, count: usize| {
+                bytes as f64 * weights.count as f64 / count.max(1) as f64
+            };
+            let fine = weights.stored_bytes(coded);
+            let mut choices =
+                vec![Choice { levels: Levels::FINEST, bytes: fine as f64, harm: 0.0 }];
+            choices.extend(probes.iter().filter(|probe| probe.layer == layer.name).map(|probe| {
+                let bytes = scaled(probe.weights.stored_bytes(coded), probe.weights.count);
+                Choice { levels: probe.levels, bytes, harm: probe.harm }
+            }));
+            names.push(layer.name.clone());
+            layers.push(choices);
+        }
+        let named = |step: Step| (names[step.layer].clone(), step);
+        self.path = steps(&layers).into_iter().map(named).collect();
+        Ok(())
+    }
+
+    /// Tries networks at even distances in size, from large to small, until it is hopeless.
+    fn survey(&mut self) -> Result<(), SearchError> {
+        let total: f64 = self.path.iter().map(|(_, step)| step.saved).sum();
+        let mut marks = BTreeSet::new();
+        for part in 1..=SURVEY {
+            let wanted = total * part as f64 / SURVEY as f64;
+            let mut saved = 0.0;
+            let reached = |(_, step): &(String, Step)| {
+                saved += step.saved;
+                saved >= wanted * (1.0 - f64::EPSILON)
+            };
+            marks.insert(self.path.iter().position(reached).map_or(self.path.len(), |i| i + 1));
+        }
+        let mut hopeless = 0;
+        for mark in marks {
+            let Some(point) = self.try_steps(mark)? else { return Ok(()) };
+            let too_much = self.limits.loss.is_some_and(|most| point.loss > HOPELESS * most);
+            hopeless = if too_much { hopeless + 1 } else { 0 };
+            if hopeless == 2 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Halves the distance between the network that would be chosen and the next smaller one.
+    fn refine(&mut self) -> Result<(), SearchError> {
+        for _ in 0..REFINEMENT {
+            let Some(chosen) = self.best() else { return Ok(()) };
+            let Some(next) = self.points.range(chosen + 1..).next().map(|(&mark, _)| mark) else {
+                return Ok(());
+            };
+            if next - chosen < 2 || self.try_steps(chosen.midpoint(next))?.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes and evaluates the network after so many steps; `None` if the search is interrupted.
+    fn try_steps(&mut self, count: usize) -> Result<Option<Point>, SearchError> {
+        if let Some(point) = self.points.get(&count) {
+            return Ok(Some(point.clone()));
+        }
+        let done = self.points.len() - 1;
+        let event = Event::Tried { done, total: SURVEY + REFINEMENT };
+        self.complete = self.complete && (self.progress)(event);
+        if !self.complete {
+            return Ok(None);
+        }
+        let point = self.bench.point(self.layers(count))?;
+        self.points.insert(count, point.clone());
+        Ok(Some(point))
+    }
+
+    /// The grids after so many steps.
+    fn layers(&self, count: usize) -> BTreeMap<String, Levels> {
+        self.path[..count].iter().map(|(name, step)| (name.clone(), step.to.levels)).collect()
+    }
+
+    /// The number of steps of the network that would be chosen now; if none is within the limits,
+    /// of the one that keeps the loss.
+    fn best(&self) -> Option<usize> {
+        let mut points: Vec<Point> = self.points.values().cloned().collect();
+        expected_losses(&mut points);
+        let any_size = Limits { flash_bytes: None, ..self.limits };
+        let chosen = choose(&points, self.limits).or_else(|| choose(&points, any_size))?;
+        let layers = &points[chosen].layers;
+        self.points.iter().find(|(_, point)| point.layers == *layers).map(|(&count, _)| count)
+    }
+
+    fn finish(self, options: &Options) -> Result<Found, SearchError> {
+        let mut frontier: Vec<Point> = self.points.into_values().collect();
+        expected_losses(&mut frontier);
+        let Some(chosen) = choose(&frontier, self.limits) else {
+            return Err(SearchError::out_of_reach(&frontier, self.limits));
+        };
+        let compiled = self.bench.make(frontier[chosen].layers.clone(), options)?;
+        frontier[chosen].image_bytes = compiled.image.len();
+        let (measure, original) = (self.bench.measure, self.bench.original);
+        let report = Report { measure, original, frontier, chosen, complete: self.complete };
+        Ok(Found { compiled, report })
+    }
+}

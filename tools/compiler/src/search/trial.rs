@@ -1,0 +1,155 @@
+//! Makes networks and says how good and how large they are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+use super::{Goals, Point, SearchError};
+use crate::compile::{Calibrated, Compiled, Options};
+use crate::data::Dataset;
+use crate::evaluate::{Evaluation, evaluate};
+use crate::onnx::{Model, Reference};
+use crate::plan::Optimize;
+use crate::quantize::{LayerLevels, Levels, QuantizeOptions};
+use crate::session::Network;
+
+/// What a network is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// The share of samples of which it says the right class.
+    Accuracy,
+    /// The area under the ROC curve.
+    Auc,
+    /// The share of samples of which it says the original's class.
+    Agreement,
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accuracy => "accuracy",
+            Self::Auc => "ROC AUC",
+            Self::Agreement => "agreement",
+        })
+    }
+}
+
+/// All that networks are made of and judged with.
+pub(super) struct Bench<'a> {
+    pub(super) calibration: &'a Dataset,
+    pub(super) measure: Measure,
+    /// The original's score.
+    pub(super) original: f64,
+    calibrated: &'a Calibrated,
+    data: &'a Dataset,
+    /// The original, where the data does not say what it computes.
+    reference: Option<Reference>,
+    options: Options,
+    coded: bool,
+    /// Of the network with 8 bits everywhere.
+    first: Option<Evaluation>,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn new(
+        model: &Model,
+        calibrated: &'a Calibrated,
+        (calibration, data): (&'a Dataset, Option<&'a Dataset>),
+        (options, goals): (&Options, &Goals),
+    ) -> Result<Self, SearchError> {
+        let data = data.unwrap_or(calibration);
+        let computed = data.references().is_empty();
+        Ok(Self {
+            calibration,
+            measure: Measure::Agreement,
+            original: 1.0,
+            calibrated,
+            data,
+            reference: computed.then(|| model.reference()).transpose()?,
+            // How memory is planned changes no result.
+            options: Options { optimize: Optimize::Latency, ..options.clone() },
+            coded: goals.coded,
+            first: None,
+        })
+    }
+
+    /// The network with 8 bits everywhere; finds out what there is to measure.
+    pub(super) fn baseline(&mut self) -> Result<Compiled, SearchError> {
+        let compiled = self.make(BTreeMap::new(), &self.options)?;
+        let first = self.evaluate(&compiled)?;
+        let (measure, original) = match (first.original_accuracy, first.original_auc) {
+            (Some(accuracy), _) => (Measure::Accuracy, accuracy),
+            (None, Some(auc)) => (Measure::Auc, auc),
+            (None, None) => (Measure::Agreement, 1.0),
+        };
+        (self.measure, self.original) = (measure, original);
+        if self.score(&first).is_none() {
+            return Err(SearchError::NoMeasure);
+        }
+        if measure != Measure::Agreement {
+            // Its score is known from now on.
+            self.reference = None;
+        }
+        self.first = Some(first);
+        Ok(compiled)
+    }
+
+    pub(super) fn first_point(&self, baseline: &Compiled) -> Point {
+        let score = self.first.as_ref().and_then(|first| self.score(first)).unwrap_or(0.0);
+        self.describe(BTreeMap::new(), baseline, score)
+    }
+
+    /// A network with these grids.
+    pub(super) fn point(&self, layers: BTreeMap<String, Levels>) -> Result<Point, SearchError> {
+        let compiled = self.make(layers.clone(), &self.options)?;
+        let score = self.score(&self.evaluate(&compiled)?).ok_or(SearchError::NoMeasure)?;
+        Ok(self.describe(layers, &compiled, score))
+    }
+
+    pub(super) fn make(
+        &self,
+        named: BTreeMap<String, Levels>,
+        options: &Options,
+    ) -> Result<Compiled, SearchError> {
+        let levels = LayerLevels { named, ..LayerLevels::default() };
+        let quantize = QuantizeOptions { levels, ..options.quantize.clone() };
+        let options = Options { quantize, ..options.clone() };
+        Ok(self.calibrated.finish(Some(self.calibration), &options)?)
+    }
+
+    fn evaluate(&self, compiled: &Compiled) -> Result<Evaluation, SearchError> {
+        let network = Network::new(&compiled.image)?;
+        Ok(evaluate(&network, self.data, self.reference.as_ref(), &|_| {})?)
+    }
+
+    fn score(&self, evaluation: &Evaluation) -> Option<f64> {
+        match self.measure {
+            Measure::Accuracy => evaluation.accuracy,
+            Measure::Auc => evaluation.auc,
+            Measure::Agreement => evaluation.agreement,
+        }
+    }
+
+    fn describe(&self, layers: BTreeMap<String, Levels>, compiled: &Compiled, score: f64) -> Point {
+        let loss = self.original - score;
+        Point {
+            layers,
+            estimated_bytes: estimated_bytes(compiled, self.coded),
+            image_bytes: compiled.image.len(),
+            macs: compiled.metadata.layers.iter().map(|layer| layer.macs).sum(),
+            score,
+            loss,
+            expected_loss: loss,
+        }
+    }
+}
+
+/// Bytes of an image whose weights are packed as tightly as they can be.
+fn estimated_bytes(compiled: &Compiled, coded: bool) -> usize {
+    let weights = compiled.metadata.layers.iter().filter_map(|layer| layer.weights);
+    weights.fold(compiled.image.len(), |bytes, weights| {
+        (bytes + weights.stored_bytes(coded)).saturating_sub(weights.count)
+    })
+}
