@@ -11,6 +11,7 @@
 pub mod calibrate;
 pub mod compile;
 pub mod data;
+pub mod debug;
 pub mod digest;
 pub mod evaluate;
 pub mod ir;

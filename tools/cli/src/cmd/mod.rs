@@ -4,6 +4,7 @@ pub mod bench;
 mod budget;
 pub mod completions;
 pub mod convert;
+pub mod debug;
 pub mod demo;
 pub mod eval;
 pub mod inspect;

@@ -1,5 +1,7 @@
 //! A histogram whose range grows with the values.
 
+use serde::Serialize;
+
 /// Bins on either side of zero.
 const HALF: usize = 4096;
 
@@ -20,12 +22,18 @@ pub struct Histogram {
 }
 
 /// Values from `from` (included) to `to`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Bin {
-    pub(super) from: f64,
-    pub(super) to: f64,
-    pub(super) count: u64,
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Bin {
+    /// Lower edge.
+    pub from: f64,
+    /// Upper edge.
+    pub to: f64,
+    /// How many values there are.
+    pub count: u64,
 }
+
+/// A bin for people: wide enough that few of them tell the whole.
+pub type Bucket = Bin;
 
 impl Default for Histogram {
     fn default() -> Self {
@@ -83,6 +91,42 @@ impl Histogram {
         })
     }
 
+    /// All values, zeros included, in so many buckets of the same width.
+    pub fn buckets(&self, count: usize) -> Vec<Bucket> {
+        let bins: Vec<Bin> = self.bins().collect();
+        let (from, to) = match (bins.first(), bins.last()) {
+            (Some(first), Some(last)) => (first.from.min(0.0), last.to.max(0.0)),
+            _ => (0.0, 1.0),
+        };
+        let width = (to - from) / count as f64;
+        let edge = |i: usize| from + width * i as f64;
+        let bucket = |i: usize| Bucket { from: edge(i), to: edge(i + 1), count: 0 };
+        let mut buckets: Vec<Bucket> = (0..count).map(bucket).collect();
+        let zeros = Bin { from: 0.0, to: 0.0, count: self.zeros };
+        for bin in bins.iter().chain([&zeros]) {
+            let at = ((bin.from.midpoint(bin.to) - from) / width) as usize;
+            buckets[at.min(count - 1)].count += bin.count;
+        }
+        buckets
+    }
+
+    /// Counts the values of another histogram too.
+    pub fn merge(&mut self, other: &Self) {
+        let Some((min, max)) = other.extremes else { return };
+        let mut other = other.clone();
+        let exponent = self.exponent.max(other.exponent);
+        for narrow in [&mut *self, &mut other].into_iter().filter(|h| h.exponent < exponent) {
+            narrow.widen(exponent);
+        }
+        self.counts.iter_mut().zip(&other.counts).for_each(|(sum, count)| *sum += count);
+        self.zeros += other.zeros;
+        let (own_min, own_max) = self.extremes.unwrap_or((min, max));
+        let of = |a: u32, b: u32, choose: fn(f32, f32) -> f32| {
+            choose(f32::from_bits(a), f32::from_bits(b)).to_bits()
+        };
+        self.extremes = Some((of(own_min, min, f32::min), of(own_max, max, f32::max)));
+    }
+
     fn widen(&mut self, exponent: i32) {
         let doublings = exponent.saturating_sub(self.exponent).min(31);
         self.exponent = exponent;
@@ -126,7 +170,14 @@ mod tests {
                 prop_assert_eq!(values.iter().filter(inside).count() as u64, bin.count);
             }
             values.reverse();
-            prop_assert_eq!(of(&values), histogram);
+            prop_assert_eq!(of(&values), histogram.clone());
+            let (some, others) = values.split_at(values.len() / 3);
+            let mut merged = of(some);
+            merged.merge(&of(others));
+            prop_assert_eq!(merged, histogram.clone());
+            let buckets = histogram.buckets(7);
+            let counted: u64 = buckets.iter().map(|bucket| bucket.count).sum();
+            prop_assert_eq!((buckets.len(), counted), (7, values.len() as u64));
         }
 
         #[test]

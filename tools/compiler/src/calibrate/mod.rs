@@ -20,7 +20,7 @@ use rayon::prelude::*;
 use thiserror::Error;
 
 pub use calibrator::{Calibrator, UnknownCalibrator};
-pub use histogram::Histogram;
+pub use histogram::{Bucket, Histogram};
 
 /// Real numbers from `min` to `max`; zero is among them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -148,6 +148,21 @@ impl Noise {
         self.noise += original.iter().zip(output).map(|(&a, &b)| square(a, b)).sum::<f64>();
     }
 
+    /// Adds one output, leaving out elements that either does not know.
+    pub fn add_known(&mut self, original: &ArrayD<f32>, output: &ArrayD<f32>) {
+        let known = |(a, b): &(&f32, &f32)| a.is_finite() && b.is_finite();
+        for (&a, &b) in original.iter().zip(output).filter(known) {
+            self.signal += f64::from(a).powi(2);
+            self.noise += square(a, b);
+        }
+    }
+
+    /// Of both.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { signal: self.signal + other.signal, noise: self.noise + other.noise }
+    }
+
     /// `10 · log10(signal / noise)`; infinite where there is no noise, `None` without a signal.
     pub fn ratio_db(self) -> Option<f64> {
         (self.signal > 0.0).then(|| 10.0 * (self.signal / self.noise).log10())
@@ -156,10 +171,7 @@ impl Noise {
 
 impl Sum for Noise {
     fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
-        parts.fold(Self::default(), |sum, part| Self {
-            signal: sum.signal + part.signal,
-            noise: sum.noise + part.noise,
-        })
+        parts.fold(Self::default(), Self::plus)
     }
 }
 
