@@ -10,6 +10,7 @@
 
 pub mod calibrate;
 pub mod compile;
+pub mod cost;
 pub mod data;
 pub mod debug;
 pub mod digest;

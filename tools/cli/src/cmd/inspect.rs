@@ -1,10 +1,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use fixie_compiler::cost::{self, Cost};
 use fixie_compiler::metadata::{Layer, Metadata};
 use fixie_compiler::plan::PlanEntry;
 use fixie_compiler::reduce::Reduction;
 use fixie_compiler::session::{Network, PortInfo};
+use fixie_compiler::target::Target;
 use fixie_format::{Image, Opcode, Section};
 use serde::Serialize;
 
@@ -17,9 +20,32 @@ pub struct Cmd {
     /// The image.
     #[arg(value_name = "MODEL.fixie")]
     image: PathBuf,
+    /// The core to estimate the cost of an inference for; by default that which the image is made
+    /// for, or a Cortex-M4.
+    #[arg(long, value_parser = core_parser())]
+    core: Option<Target>,
+    /// The clock to estimate the time of an inference at: 64MHz or 64e6.
+    #[arg(long, value_name = "HERTZ", value_parser = hertz)]
+    clock: Option<f64>,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+fn core_parser() -> impl TypedValueParser<Value = Target> {
+    let names = cost::cores().map(Target::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Target>())
+}
+
+/// `64MHz`, `64M` or `64e6`.
+fn hertz(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix("Hz").unwrap_or(text);
+    let (digits, unit) = match number.strip_suffix('M') {
+        Some(digits) => (digits, 1e6),
+        None => number.strip_suffix('k').map_or((number, 1.0), |digits| (digits, 1e3)),
+    };
+    let hertz = digits.trim().parse().ok().map(|number: f64| number * unit);
+    hertz.filter(|hertz| *hertz >= 1.0 && hertz.is_finite()).ok_or("as in `64MHz`".to_owned())
 }
 
 /// All there is to say.
@@ -39,6 +65,8 @@ struct Inspection<'a> {
     floor_bytes: Option<usize>,
     macs: Option<u64>,
     reduction: Option<Reduction>,
+    /// What an inference costs, estimated.
+    cost: Option<Cost>,
     kernels: Vec<&'static str>,
     inputs: &'a [PortInfo],
     outputs: &'a [PortInfo],
@@ -67,19 +95,19 @@ impl Cmd {
     pub fn run(self) -> Result<(), Failure> {
         let network = Network::load(&self.image)
             .context(|| format!("cannot read the image {}", self.image.display()))?;
-        let inspection = Inspection::of(&network, self.image.display().to_string());
+        let inspection = Inspection::of(&network, &self);
         if self.json { output::print_json(&inspection) } else { output::print(inspection.render()) }
     }
 }
 
 impl<'a> Inspection<'a> {
-    fn of(network: &'a Network, file: String) -> Self {
+    fn of(network: &'a Network, cmd: &Cmd) -> Self {
         let image = network.image();
         let header = image.header();
         let kernels = Opcode::ALL.iter().filter(|&&op| image.op_set().contains(op));
         let metadata = network.metadata();
         Self {
-            file,
+            file: cmd.image.display().to_string(),
             format_version: format!("{}.{}", header.major, header.minor),
             target: metadata.map(|m| m.target.to_string()),
             compiler: metadata.map(|m| m.compiler.as_str()),
@@ -92,6 +120,11 @@ impl<'a> Inspection<'a> {
             floor_bytes: metadata.map(|m| m.floor_bytes),
             macs: metadata.map(macs),
             reduction: metadata.and_then(|m| m.reduction),
+            cost: metadata.and_then(|m| {
+                let made_for = || cost::cores().find(|core| *core == m.target);
+                let core = cmd.core.or_else(made_for).unwrap_or(Target::CortexM4);
+                cost::cost(m, core, cmd.clock)
+            }),
             kernels: kernels.map(|op| op.name()).collect(),
             inputs: network.inputs(),
             outputs: network.outputs(),
@@ -139,6 +172,7 @@ impl<'a> Inspection<'a> {
         });
         facts.push(("arena", format!("{} bytes{floor}", bytes(self.arena_bytes))));
         facts.extend(self.macs.map(|macs| ("MACs", table::count(macs))));
+        facts.extend(self.cost.iter().flat_map(describe));
         facts.extend(self.reduction.map(|saved| ("left out", table::reduction(&saved))));
         facts.push(("kernels", self.kernels.join(" ")));
         if self.states > 0 {
@@ -146,6 +180,24 @@ impl<'a> Inspection<'a> {
         }
         table::facts(facts)
     }
+}
+
+/// The estimates, in lines.
+fn describe(cost: &Cost) -> Vec<(&'static str, String)> {
+    let time = cost.milliseconds_estimate.map_or(String::new(), |ms| format!(", {ms:.2} ms"));
+    let mut lines = vec![(
+        "estimate",
+        format!(
+            "{} instructions, {} cycles{time} on {}; `fixie bench` counts",
+            table::count(cost.instructions_estimate),
+            table::count(cost.cycles_estimate),
+            cost.core
+        ),
+    )];
+    if let (Some(energy), Some(source)) = (cost.microjoules_estimate, cost.power_source) {
+        lines.push(("energy", format!("{energy:.0} µJ (estimate) by {source}")));
+    }
+    lines
 }
 
 /// Multiply-accumulates of one inference.
@@ -197,4 +249,20 @@ fn layer_table(layers: &[Row<'_>]) -> String {
         ],
         rows.collect(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_have_units() {
+        for (text, expected) in [("64MHz", 64e6), ("64M", 64e6), ("32768Hz", 32768.0), ("8e6", 8e6)]
+        {
+            assert_eq!(hertz(text), Ok(expected));
+        }
+        for wrong in ["", "MHz", "0", "-1MHz", "nan", "inf"] {
+            assert!(hertz(wrong).is_err(), "{wrong}");
+        }
+    }
 }
