@@ -4,6 +4,7 @@ mod budgets;
 mod figures;
 mod models;
 mod process;
+mod quantization;
 mod readme;
 mod setup;
 mod size;
@@ -33,6 +34,7 @@ enum Task {
     Size,
     Budgets(budgets::Command),
     Readme(readme::Command),
+    Quantization(quantization::Command),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Task::Size => size::check(),
         Task::Budgets(command) => command.run(),
         Task::Readme(command) => command.run(),
+        Task::Quantization(command) => command.run(),
     };
     if let Err(error) = &outcome {
         eprintln!("error: {error:#}");

@@ -62,6 +62,16 @@ impl Model {
         Ok(image)
     }
 
+    /// Where the ONNX file is.
+    pub fn onnx_path(&self) -> Result<PathBuf> {
+        self.path(&self.onnx)
+    }
+
+    /// Where the calibration data is, if there is any.
+    pub fn calib_path(&self) -> Result<Option<PathBuf>> {
+        self.calib.as_deref().map(|calib| self.path(calib)).transpose()
+    }
+
     fn path(&self, path: &str) -> Result<PathBuf> {
         resolve(path).with_context(|| format!("{path} of the model {} is missing", self.name))
     }
