@@ -18,7 +18,7 @@ use crate::data::Dataset;
 use crate::ir::{Constant, Graph, Node, Op, TensorId};
 
 /// Samples on which outputs are compared.
-const SAMPLES: usize = 64;
+const SAMPLES: usize = 48;
 /// Probabilities are taken to be at least this: 8-bit ones end in zeros.
 const LEAST_PROBABILITY: f64 = 1.0 / 1024.0;
 
