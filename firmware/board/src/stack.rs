@@ -9,8 +9,9 @@ const PAINT: u32 = 0xA55A_C33C;
 const MARGIN_BYTES: usize = 128;
 
 unsafe extern "C" {
-    /// First word above all static data, from the linker script: the stack may grow down to here.
-    static mut __sheap: u32;
+    /// First word above all static data and the arena, from `memory.x`: the stack may grow down to
+    /// here.
+    static mut __fixie_stack_floor: u32;
 }
 
 /// Runs `work` and gives its result and the bytes of stack it used, its callees' included.
@@ -36,11 +37,12 @@ fn call<R>(work: impl FnOnce() -> R) -> R {
 fn paint() {
     let local = 0_u32;
     let end = (&raw const local).addr().saturating_sub(MARGIN_BYTES);
-    let mut word = &raw mut __sheap;
+    let mut word = &raw mut __fixie_stack_floor;
     while word.addr() < end {
-        // SAFETY: from `__sheap` to `end` lies memory that no static occupies (the linker script
-        // puts the symbol behind them) and no live frame reaches (they are above `local`, less
-        // what this frame holds below it, which is under the margin); it is word aligned.
+        // SAFETY: from `__fixie_stack_floor` to `end` lies memory that no static and no arena
+        // occupies (the linker script puts the symbol behind them) and no live frame reaches (they
+        // are above `local`, less what this frame holds below it, which is under the margin); it is
+        // word aligned.
         unsafe {
             ptr::write_volatile(word, PAINT);
             word = word.add(1);
@@ -53,7 +55,7 @@ fn paint() {
 fn lowest_used_address() -> usize {
     let local = 0_u32;
     let end = (&raw const local).addr();
-    let mut word = &raw const __sheap;
+    let mut word = &raw const __fixie_stack_floor;
     // SAFETY: the words up to this frame are RAM which `paint` has written or the stack has used.
     while word.addr() < end && unsafe { ptr::read_volatile(word) } == PAINT {
         // SAFETY: `word` was below `end`, so the next word is still inside the stack's RAM.

@@ -9,7 +9,7 @@ use fixie_kernels_on_core::{Case, Kind, Random, case};
 
 /// Runs the cases.
 const KERNEL_TESTS: Application =
-    Application { package: "fixie-kernel-tests", binary: "kernel-tests", semihosting: true };
+    Application { package: "fixie-kernel-tests", binary: "kernel-tests", features: None };
 
 /// Layers per kind and kernel.
 const LAYERS: usize = 60;

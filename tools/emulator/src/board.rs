@@ -51,6 +51,14 @@ pub struct Region {
     pub len_bytes: u32,
 }
 
+impl Region {
+    /// Its addresses.
+    pub fn range(self) -> std::ops::Range<u64> {
+        let start = u64::from(self.origin);
+        start..start + u64::from(self.len_bytes)
+    }
+}
+
 /// All boards, smallest core first.
 ///
 /// The memories of the MPS2 and MPS3 machines are the emulator's, much larger than a product's:
@@ -181,23 +189,62 @@ impl Board {
 
     /// The linker's description of the memory, as cortex-m-rt and riscv-rt include it.
     pub fn memory_x(&self) -> String {
-        let mut script = String::from("MEMORY\n{\n");
-        for (name, region) in [("FLASH", self.flash), ("RAM", self.ram)] {
-            let Region { origin, len_bytes } = region;
-            let _ = writeln!(script, "  {name} : ORIGIN = {origin:#010x}, LENGTH = {len_bytes}");
-        }
-        script.push_str("}\n");
-        if self.emulator == Emulator::Riscv32 {
-            for (alias, region) in RISCV_REGIONS {
-                let _ = writeln!(script, "REGION_ALIAS(\"REGION_{alias}\", {region});");
-            }
-        }
-        let _ = writeln!(
-            script,
-            "ASSERT(_stack_start - __sheap >= {MIN_STACK_BYTES}, \"{STACK_MESSAGE}\");"
-        );
-        script
+        let regions = [("FLASH", self.flash), ("RAM", self.ram)];
+        memory_x(self.target, &regions, &format!("{STACK_FLOOR} = __sheap;\n"))
     }
+
+    /// What a build for the board depends on.
+    pub fn platform(&self) -> Platform {
+        Platform {
+            name: self.name,
+            target: self.target,
+            cpu: self.cpu,
+            opt_level: self.opt_level,
+            timer_hz: self.timer_hz,
+            memory_x: self.memory_x(),
+        }
+    }
+}
+
+/// What a build needs to know of a board, emulated or real.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// The board's name, unique among all: its builds go to a directory of that name.
+    pub name: &'static str,
+    /// The compiler's target.
+    pub target: &'static str,
+    /// The compiler's `-C target-cpu`, where the target alone does not say it.
+    pub cpu: Option<&'static str>,
+    /// The compiler's `opt-level`.
+    pub opt_level: &'static str,
+    /// Ticks a second of an emulated board's timer; 0 if firmware need not know.
+    pub timer_hz: u32,
+    /// The linker's description of the memory.
+    pub memory_x: String,
+}
+
+/// The symbol down to which the stack may grow.
+pub const STACK_FLOOR: &str = "__fixie_stack_floor";
+
+/// A linker script with these regions of memory, `FLASH` and `RAM` among them, and these `symbols`,
+/// of which [`STACK_FLOOR`] must be one. It refuses to link what leaves no room for the stack.
+pub fn memory_x(target: &str, regions: &[(&str, Region)], symbols: &str) -> String {
+    let mut script = String::from("MEMORY\n{\n");
+    for (name, Region { origin, len_bytes }) in regions {
+        let _ = writeln!(script, "  {name} : ORIGIN = {origin:#010x}, LENGTH = {len_bytes}");
+    }
+    script.push_str("}\n");
+    if target.starts_with("riscv") {
+        for (alias, region) in RISCV_REGIONS {
+            let _ = writeln!(script, "REGION_ALIAS(\"REGION_{alias}\", {region});");
+        }
+    }
+    script.push_str(symbols);
+    let _ = writeln!(
+        script,
+        "ASSERT({STACK_FLOOR} >= __sheap && _stack_start - {STACK_FLOOR} >= {MIN_STACK_BYTES}, \"{STACK_MESSAGE}\");"
+    );
+    script
 }
 
 /// What the linker says when RAM has room for the data but not for the stack.
@@ -263,7 +310,9 @@ mod tests {
             Board::find("cortex-m0").unwrap().memory_x(),
             "MEMORY\n{\n  FLASH : ORIGIN = 0x00000000, LENGTH = 262144\n  \
              RAM : ORIGIN = 0x20000000, LENGTH = 16384\n}\n\
-             ASSERT(_stack_start - __sheap >= 1024, \"fixie: no room for the stack\");\n"
+             __fixie_stack_floor = __sheap;\n\
+             ASSERT(__fixie_stack_floor >= __sheap && _stack_start - __fixie_stack_floor >= 1024, \
+             \"fixie: no room for the stack\");\n"
         );
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::board::{Board, STACK_MESSAGE};
+use crate::board::{Board, Platform, STACK_MESSAGE};
 use crate::site::Site;
 use crate::store::Store;
 use crate::{EmulatorError, Stage};
@@ -19,33 +19,33 @@ pub struct Application {
     pub package: &'static str,
     /// Its binary.
     pub binary: &'static str,
-    /// Whether it talks to the emulator: the package's default features.
-    pub semihosting: bool,
+    /// The package's features, separated by commas, where they are not the default ones.
+    pub features: Option<&'static str>,
 }
 
 /// Runs an image on inputs from a file, between profiling marks.
 pub const BENCH: Application =
-    Application { package: "fixie-bench", binary: "bench", semihosting: true };
+    Application { package: "fixie-bench", binary: "bench", features: None };
 
 /// The same inference with nothing around it, to be measured.
 pub const BARE: Application =
-    Application { package: "fixie-bench", binary: "bare", semihosting: false };
+    Application { package: "fixie-bench", binary: "bare", features: Some("") };
 
 /// Loops of known length, by which the profiler is tested.
 pub const CALIBRATION: Application =
-    Application { package: "fixie-calibration", binary: "calibration", semihosting: true };
+    Application { package: "fixie-calibration", binary: "calibration", features: None };
 
 /// Spots keywords in a recording.
 pub const KEYWORD: Application =
-    Application { package: "fixie-emulated", binary: "keyword", semihosting: true };
+    Application { package: "fixie-emulated", binary: "keyword", features: None };
 
 /// Recognises activities in a recording.
 pub const MOTION: Application =
-    Application { package: "fixie-emulated", binary: "motion", semihosting: true };
+    Application { package: "fixie-emulated", binary: "motion", features: None };
 
 /// Classifies recorded pictures.
 pub const CAMERA: Application =
-    Application { package: "fixie-emulated", binary: "camera", semihosting: true };
+    Application { package: "fixie-emulated", binary: "camera", features: None };
 
 /// A program built for a board.
 #[derive(Debug, Clone)]
@@ -68,25 +68,43 @@ impl Firmware {
         image: Option<&[u8]>,
         progress: &dyn Fn(Stage),
     ) -> Result<Self, EmulatorError> {
-        let site = Site::prepare(board, progress)?;
-        let store = Store::open(&site, application, image)?;
-        if let Some(elf) = store.elf() {
-            return Ok(Self { board, elf });
-        }
-        site.place_image(image)?;
-        progress(Stage::Firmware { application: application.binary, board: board.name });
-        let output = site
-            .cargo("build")?
-            .args(["--package", application.package, "--bin", application.binary])
-            .args(["--message-format", "json-render-diagnostics"])
-            .args((!application.semihosting).then_some("--no-default-features"))
-            .output()
-            .map_err(EmulatorError::start("cargo"))?;
-        let elf = executable(&output).ok_or_else(|| build_error(board, application, &output))?;
-        let elf = fs::read(&elf).map_err(EmulatorError::io(&elf))?;
-        store.keep(&elf)?;
+        let elf = build(board.platform(), application, image, progress)?;
         Ok(Self { board, elf })
     }
+}
+
+/// Builds an application for a platform, with an image inside if it embeds one, unless it is built
+/// already. Gives the linked file.
+///
+/// # Errors
+///
+/// As [`Firmware::build`].
+pub fn build(
+    platform: Platform,
+    application: Application,
+    image: Option<&[u8]>,
+    progress: &dyn Fn(Stage),
+) -> Result<Vec<u8>, EmulatorError> {
+    let board = platform.name;
+    let site = Site::prepare(platform, progress)?;
+    let store = Store::open(&site, application, image)?;
+    if let Some(elf) = store.elf() {
+        return Ok(elf);
+    }
+    site.place_image(image)?;
+    progress(Stage::Firmware { application: application.binary, board });
+    let features = application.features.map(|features| ["--no-default-features", "-F", features]);
+    let output = site
+        .cargo("build")?
+        .args(["--package", application.package, "--bin", application.binary])
+        .args(["--message-format", "json-render-diagnostics"])
+        .args(features.iter().flatten())
+        .output()
+        .map_err(EmulatorError::start("cargo"))?;
+    let elf = executable(&output).ok_or_else(|| build_error(board, application, &output))?;
+    let elf = fs::read(&elf).map_err(EmulatorError::io(&elf))?;
+    store.keep(&elf)?;
+    Ok(elf)
 }
 
 /// Lints all firmware as it is compiled for a board, with every warning an error.
@@ -99,11 +117,12 @@ pub fn lint(
     image: &[u8],
     progress: &dyn Fn(Stage),
 ) -> Result<(), EmulatorError> {
-    let site = Site::prepare(board, progress)?;
+    let site = Site::prepare(board.platform(), progress)?;
     site.place_image(Some(image))?;
     let output = site
         .cargo("clippy")?
-        .args(["--workspace", "--quiet", "--", "-D", "warnings"])
+        .args(["--workspace", "--features", "fixie-bench/device", "--quiet"])
+        .args(["--", "-D", "warnings"])
         .output()
         .map_err(EmulatorError::start("cargo"))?;
     output.status.success().then_some(()).ok_or_else(|| EmulatorError::Build {
@@ -130,12 +149,12 @@ pub(crate) fn artifact(
         .find_map(|message| select(&message).map(PathBuf::from))
 }
 
-fn build_error(board: &'static Board, application: Application, output: &Output) -> EmulatorError {
+fn build_error(board: &'static str, application: Application, output: &Output) -> EmulatorError {
     let messages = String::from_utf8_lossy(&output.stderr).into_owned();
     match does_not_fit(&messages) {
-        Some(problem) => EmulatorError::DoesNotFit { board: board.name, problem },
+        Some(problem) => EmulatorError::DoesNotFit { board, problem },
         None => EmulatorError::Build {
-            what: format!("{} for {}", application.binary, board.name),
+            what: format!("{} for {board}", application.binary),
             output: messages,
         },
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::board::Board;
+use crate::board::Platform;
 use crate::toolchain::Toolchain;
 use crate::workspace::{Lock, Workspace, write_if_changed};
 use crate::{EmulatorError, Stage, sysroot};
@@ -19,22 +19,22 @@ pub(crate) struct Site {
     pub directory: PathBuf,
     /// The compiler.
     pub toolchain: Toolchain,
-    board: &'static Board,
+    platform: Platform,
     sysroot: Option<PathBuf>,
     _lock: Lock,
 }
 
 impl Site {
     /// Waits for the directory, and sees to a compiler.
-    pub fn prepare(board: &'static Board, progress: &dyn Fn(Stage)) -> Result<Self, EmulatorError> {
+    pub fn prepare(platform: Platform, progress: &dyn Fn(Stage)) -> Result<Self, EmulatorError> {
         let workspace = Workspace::locate()?;
-        let toolchain = Toolchain::find(board.target)?;
-        let sysroot = sysroot::for_target(&workspace, &toolchain, board.target, progress)?;
-        let directory = workspace.cache(Path::new("firmware").join(board.name))?;
+        let toolchain = Toolchain::find(platform.target)?;
+        let sysroot = sysroot::for_target(&workspace, &toolchain, platform.target, progress)?;
+        let directory = workspace.cache(Path::new("firmware").join(platform.name))?;
         let lock = Lock::acquire(&directory)?;
         let sources = workspace.root.join("firmware");
-        write_if_changed(&directory.join("memory.x"), board.memory_x().as_bytes())?;
-        Ok(Self { sources, directory, toolchain, board, sysroot, _lock: lock })
+        write_if_changed(&directory.join("memory.x"), platform.memory_x.as_bytes())?;
+        Ok(Self { sources, directory, toolchain, platform, sysroot, _lock: lock })
     }
 
     /// Puts the image where the next build takes it from.
@@ -44,8 +44,8 @@ impl Site {
 
     /// Everything but sources and image that a build depends on.
     pub fn fingerprint(&self) -> Result<[String; 5], EmulatorError> {
-        let Board { opt_level, timer_hz, .. } = self.board;
-        let of_board = [opt_level.to_string(), self.board.memory_x(), timer_hz.to_string()];
+        let Platform { opt_level, memory_x, timer_hz, .. } = &self.platform;
+        let of_board = [opt_level.to_string(), memory_x.clone(), timer_hz.to_string()];
         let [opt_level, memory_x, timer_hz] = of_board;
         Ok([self.toolchain.version.clone(), self.flags()?, opt_level, memory_x, timer_hz])
     }
@@ -59,13 +59,13 @@ impl Site {
         let mut command = self.toolchain.cargo();
         command
             .current_dir(&self.sources)
-            .args([subcommand, "--release", "--locked", "--target", self.board.target])
+            .args([subcommand, "--release", "--locked", "--target", self.platform.target])
             .arg("--target-dir")
             .arg(self.directory.join("build"))
             .env("CARGO_ENCODED_RUSTFLAGS", self.flags()?)
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", self.board.opt_level)
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", self.platform.opt_level)
             .env("FIXIE_IMAGE", self.image_path())
-            .env("FIXIE_TIMER_HZ", self.board.timer_hz.to_string());
+            .env("FIXIE_TIMER_HZ", self.platform.timer_hz.to_string());
         Ok(command)
     }
 
@@ -75,9 +75,9 @@ impl Site {
             "-Clink-arg=-Tlink.x".to_owned(),
             format!("-Clink-arg=-L{}", self.directory.display()), // memory.x
         ];
-        flags.extend(self.board.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
+        flags.extend(self.platform.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
         flags.extend(self.sysroot.iter().map(|path| format!("--sysroot={}", path.display())));
-        let linker = self.toolchain.linker(self.board.target)?;
+        let linker = self.toolchain.linker(self.platform.target)?;
         flags.extend(linker.map(|path| format!("-Clinker={}", path.display())));
         Ok(flags.join("\u{1f}"))
     }
