@@ -19,8 +19,12 @@
 
 #![no_std]
 
+#[cfg(feature = "cycles")]
+pub mod cycles;
 mod fault;
 mod mark;
+#[cfg(feature = "split")]
+pub mod split;
 pub mod stack;
 
 pub use mark::fixie_mark as mark;
