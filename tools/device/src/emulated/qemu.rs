@@ -1,0 +1,206 @@
+//! QEMU's micro:bit as a machine: a Cortex-M0 with the flash controller of the nRF51.
+
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::Machine;
+use super::gdb::{Gdb, is_halt};
+use fixie_emulator::EmulatorError;
+use fixie_emulator::board::Emulator;
+
+/// CPUID of a Cortex-M0, revision r0p0.
+const CPUID: u32 = 0x410C_C200;
+/// Flash, which only the flash controller writes.
+const FLASH_BYTES: u32 = 256 * 1024;
+/// Registers as the stub numbers them: the first 16 as the core does.
+const LR: u8 = 14;
+const PC: u8 = 15;
+const XPSR: u8 = 25;
+/// A program counter that no reset leaves behind.
+const NOWHERE: u32 = 0xFFFF_FF00;
+/// What a reset reads from erased flash.
+const NO_RESET_VECTOR: u32 = 0xFFFF_FFFE;
+/// `BKPT`, less the byte that it carries.
+const BKPT: u8 = 0xBE;
+
+/// What the core does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Halted,
+    Running,
+    /// Without a reset vector it can do nothing, and the emulator would give up.
+    LockedUp,
+}
+
+/// A running emulator.
+#[derive(Debug)]
+pub struct Qemu {
+    child: Child,
+    gdb: Gdb,
+    state: State,
+    /// Where `BKPT` was seen when the core was last started.
+    breakpoint: Option<u32>,
+}
+
+impl Qemu {
+    /// Starts a micro:bit with erased flash, halted. One instruction takes 64 ns of its clock, which
+    /// makes 16 MHz of one instruction per cycle, and every run the same.
+    ///
+    /// # Errors
+    ///
+    /// [`EmulatorError::NoEmulator`] where QEMU is not installed, [`EmulatorError::Start`].
+    pub fn start() -> Result<Self, EmulatorError> {
+        let program = Emulator::Arm.program();
+        let start = |source: io::Error| match source.kind() {
+            io::ErrorKind::NotFound => {
+                EmulatorError::NoEmulator { program, package: Emulator::Arm.package() }
+            }
+            _ => EmulatorError::Start { program: program.to_owned(), source },
+        };
+        let mut child = Command::new(program)
+            .args(["-machine", "microbit", "-display", "none", "-monitor", "none"])
+            .args(["-serial", "null", "-icount", "shift=6", "-S", "-gdb", "stdio"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(start)?;
+        let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(start(io::ErrorKind::BrokenPipe.into()));
+        };
+        let gdb = Gdb::connect(stdin, stdout).map_err(start)?;
+        let mut qemu = Self { child, gdb, state: State::Halted, breakpoint: None };
+        qemu.erase_all().and_then(|()| qemu.reset()).map_err(start)?;
+        Ok(qemu)
+    }
+
+    /// Does something that the stub does only while the machine is halted.
+    fn paused<R>(&mut self, work: impl FnOnce(&mut Gdb) -> io::Result<R>) -> io::Result<R> {
+        if self.is_halted()? || self.state == State::LockedUp {
+            return work(&mut self.gdb);
+        }
+        self.gdb.interrupt()?;
+        self.gdb.wait_for_halt()?;
+        let result = work(&mut self.gdb);
+        self.gdb.send("c")?;
+        result
+    }
+
+    fn lacks_reset_vector(&mut self) -> io::Result<bool> {
+        Ok(self.gdb.register(PC)? == NO_RESET_VECTOR)
+    }
+
+    fn has_halted(&mut self) -> io::Result<()> {
+        self.state = State::Halted;
+        match self.breakpoint.take() {
+            Some(address) => self.gdb.order(&format!("z1,{address:x},2")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The stub's number of a register that DCRSR numbers.
+fn stub_register(number: u8) -> io::Result<u8> {
+    match number {
+        0..=15 => Ok(number),
+        16 => Ok(XPSR),
+        // The main stack pointer, which is the only one in use.
+        17 => Ok(13),
+        _ => Err(io::Error::other(format!("register {number} is not emulated"))),
+    }
+}
+
+impl Machine for Qemu {
+    fn cpuid(&self) -> u32 {
+        CPUID
+    }
+
+    fn read(&mut self, address: u32, bytes: &mut [u8]) -> io::Result<()> {
+        self.paused(|gdb| gdb.read(address, bytes))
+    }
+
+    fn write(&mut self, address: u32, bytes: &[u8]) -> io::Result<()> {
+        // The stub would write flash as if it were RAM.
+        if address < FLASH_BYTES {
+            return Ok(());
+        }
+        self.paused(|gdb| gdb.write(address, bytes))
+    }
+
+    fn register(&mut self, number: u8) -> io::Result<u32> {
+        self.gdb.register(stub_register(number)?)
+    }
+
+    fn set_register(&mut self, number: u8, value: u32) -> io::Result<()> {
+        self.gdb.set_register(stub_register(number)?, value)
+    }
+
+    /// Unlike a core with a debugger, the emulated one does not halt at `BKPT`. A flash algorithm
+    /// meets one when it returns, so that is where the stub is told to halt it.
+    fn run(&mut self) -> io::Result<()> {
+        if self.lacks_reset_vector()? {
+            self.state = State::LockedUp;
+            return Ok(());
+        }
+        let address = self.gdb.register(LR)? & !1;
+        let mut instruction = [0; 2];
+        if self.gdb.read(address, &mut instruction).is_ok() && instruction[1] == BKPT {
+            self.gdb.order(&format!("Z1,{address:x},2"))?;
+            self.breakpoint = Some(address);
+        }
+        self.state = State::Running;
+        self.gdb.send("c")
+    }
+
+    fn step(&mut self) -> io::Result<()> {
+        if self.lacks_reset_vector()? {
+            return Ok(());
+        }
+        self.gdb.send("s")?;
+        self.gdb.wait_for_halt()
+    }
+
+    fn halt(&mut self) -> io::Result<()> {
+        if !self.is_halted()? && self.state == State::Running {
+            self.gdb.interrupt()?;
+            self.gdb.wait_for_halt()?;
+        }
+        self.has_halted()
+    }
+
+    fn is_halted(&mut self) -> io::Result<bool> {
+        let is_running = self.state == State::Running;
+        if is_running && self.gdb.answer(Duration::ZERO)?.is_some_and(|text| is_halt(&text)) {
+            self.has_halted()?;
+        }
+        Ok(self.state == State::Halted)
+    }
+
+    fn reset(&mut self) -> io::Result<()> {
+        self.halt()?;
+        self.gdb.set_register(PC, NOWHERE)?;
+        self.gdb.monitor("system_reset")?;
+        let start = Instant::now();
+        // The reset happens when the emulator comes to it.
+        while self.gdb.register(PC)? == NOWHERE {
+            if start.elapsed() > Duration::from_secs(1) {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+        }
+        Ok(())
+    }
+
+    fn erase_all(&mut self) -> io::Result<()> {
+        self.halt()?;
+        self.gdb.write(0, &vec![0xFF; FLASH_BYTES as usize])
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // Failing to end a child that has just ended by itself is no failure.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
