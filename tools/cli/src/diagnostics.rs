@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use std::iter;
 
 use fixie_compiler::data::DataError;
+use fixie_device::DeviceError;
 use fixie_emulator::EmulatorError;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
@@ -95,15 +96,20 @@ impl<T, E: Error + Send + Sync + 'static> Context<T> for Result<T, E> {
     fn context<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T, Failure> {
         self.map_err(|error| Failure {
             what: what().into(),
-            help: help_for(&error).map(str::to_owned),
+            help: help_for(&error),
             cause: Cause::of(&error),
         })
     }
 }
 
 /// What helps against an error, where its own text cannot know it: the deepest reason knows best.
-fn help_for(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    error.source().and_then(help_for).or_else(|| help_for_kind(error))
+fn help_for(error: &(dyn Error + 'static)) -> Option<String> {
+    // What a probe said is no file's error, even where it looks like one.
+    if let Some(help) = error.downcast_ref().and_then(DeviceError::help) {
+        return Some(help);
+    }
+    let own = || help_for_kind(error).map(str::to_owned);
+    error.source().and_then(help_for).or_else(own)
 }
 
 fn help_for_kind(error: &(dyn Error + 'static)) -> Option<&'static str> {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod cmd;
+mod connection;
 mod diagnostics;
 mod output;
 mod plan_picture;
@@ -32,6 +33,9 @@ enum Verb {
     Eval(cmd::eval::Cmd),
     Debug(cmd::debug::Cmd),
     Bench(cmd::bench::Cmd),
+    Flash(cmd::flash::Cmd),
+    Probe(cmd::probe::Cmd),
+    Chips(cmd::chips::Cmd),
     Demo(cmd::demo::Cmd),
     Completions(cmd::completions::Cmd),
     Man(cmd::man::Cmd),
@@ -47,6 +51,9 @@ fn main() -> ExitCode {
         Verb::Eval(cmd) => cmd.run(),
         Verb::Debug(cmd) => cmd.run(),
         Verb::Bench(cmd) => cmd.run(),
+        Verb::Flash(cmd) => cmd.run(),
+        Verb::Probe(cmd) => cmd.run(),
+        Verb::Chips(cmd) => cmd.run(),
         Verb::Demo(cmd) => cmd.run(),
         Verb::Completions(cmd) => cmd.run(),
         Verb::Man(cmd) => cmd.run(),

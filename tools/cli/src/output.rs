@@ -98,11 +98,16 @@ impl OutputFile {
 
 /// Prints text, without its colours where they are not wanted.
 pub fn print(text: impl AsRef<str>) -> Result<(), Failure> {
+    print_if_read(text).map(drop)
+}
+
+/// As [`print()`]. Gives whether anybody reads on.
+pub fn print_if_read(text: impl AsRef<str>) -> Result<bool, Failure> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_ref().as_bytes()).and_then(|()| stdout.flush()) {
         // Whoever read the output has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context(|| "cannot write to the standard output"),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        result => result.map(|()| true).context(|| "cannot write to the standard output"),
     }
 }
 

@@ -159,3 +159,28 @@ fn wrong_usage_has_a_code_of_its_own() {
         bench.fixie(arguments.iter().copied()).assert().code(2);
     }
 }
+
+/// Everything that is refused before a probe is looked for.
+#[test]
+fn what_cannot_be_flashed() {
+    let bench = Workbench::new();
+    bench.convert_digits();
+    let refused = |arguments: &[&str], texts: &[&str]| {
+        let common = ["flash", "digits.fixie", "--chip"];
+        bench.fails(common.iter().chain(arguments).copied(), texts);
+    };
+    refused(&["nRF52841"], &["no chip 'nRF52841'", "nRF52840_xxAA", "fixie chips"]);
+    refused(&["nRF52833_xxAA"], &["not known", "--address"]);
+    refused(&["nrf52840-dk", "--address", "0x80100"], &["erase sector", "--address 0x80000"]);
+    refused(&["nrf52840-dk", "--address", "0x20000000"], &["no flash", "nothing was written"]);
+    refused(&["esp32-c3"], &["espflash write-bin 0x200000 digits.fixie"]);
+    refused(&["nRF52833_xxAA", "--app", "bench"], &["none of the boards", "--firmware"]);
+    bench.file("text.elf", "text");
+    refused(&["pico", "--firmware", "text.elf"], &["cannot use the firmware text.elf"]);
+    bench.file("text.fixie", "text");
+    bench.fails(["flash", "text.fixie", "--chip", "pico"], &["cannot flash text.fixie", "image"]);
+    // On a machine with a probe the last step would be another one.
+    if bench.succeeds(["probe", "list", "--json"]).trim() == "[]" {
+        refused(&["nrf52840-dk"], &["no debug probe is connected", "fixie probe list"]);
+    }
+}

@@ -236,9 +236,27 @@ fn completions_and_manual_pages_know_every_verb() {
     let script = bench.succeeds(["completions", "bash"]);
     bench.succeeds(["man", "--output", "."]);
     let pages = bench.files();
-    for verb in ["convert", "inspect", "run", "eval", "bench", "demo"] {
+    for verb in ["convert", "inspect", "run", "eval", "bench", "demo", "flash", "probe", "chips"] {
         assert!(script.contains(verb), "{verb}");
         assert!(pages.contains(&format!("fixie-{verb}.1")), "{verb} is not in {pages:?}");
     }
     assert!(bench.succeeds(["man"]).contains(".TH fixie 1"));
+}
+
+#[test]
+fn chips_and_boards_are_listed_with_their_memory() {
+    let bench = Workbench::new();
+    let boards = json(&bench.succeeds(["chips", "--json"]));
+    let board = |name: &str| {
+        let boards = boards.as_array().unwrap();
+        boards.iter().find(|board| board["board"] == name).unwrap().clone()
+    };
+    assert_eq!(board("nrf52840-dk")["chip"], "nRF52840_xxAA");
+    assert_eq!(board("pico")["image_address"], 0x1010_0000);
+    let chips = json(&bench.succeeds(["chips", "NRF52840", "--json"]));
+    assert_eq!(chips[0]["chip"], "nRF52840_xxAA");
+    assert_eq!(chips[0]["flash"][0], serde_json::json!([0, 1024 * 1024]));
+    let text = bench.succeeds(["chips", "h743zi"]);
+    assert!(text.contains("STM32H743ZI") && text.contains("2048 K at 0x8000000"), "{text}");
+    assert!(!text.contains('\u{1b}'), "colours in a pipe");
 }

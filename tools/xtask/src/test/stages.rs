@@ -53,7 +53,14 @@ const EMULATED: [&str; 3] = ["fixie-application-tests", "fixie-emulator", "fixie
 /// The tests of these packages. They are chosen by name, not by package: the set of packages decides
 /// which features of their dependencies are compiled, and another set would compile these anew.
 const EMULATED_TESTS: [&str; 9] = [
-    "bench", "calibration", "log", "on_core", "models_on_core", "on_device", "camera", "keyword",
+    "bench",
+    "calibration",
+    "log",
+    "on_core",
+    "models_on_core",
+    "on_device",
+    "camera",
+    "keyword",
     "motion",
 ];
 

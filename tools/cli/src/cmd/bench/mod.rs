@@ -7,41 +7,65 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::digest::Digest;
 use fixie_compiler::session::{Network, SessionError};
+use fixie_device::firmware::BENCH;
+use fixie_device::{BenchReport as DeviceReport, Contents, Firmware, Plan};
 use fixie_emulator::{BOARDS, BenchReport, BenchRequest, Board, Layer, Stage};
 use ndarray::{ArrayD, IxDyn};
+use serde::Serialize;
 
 use self::compare::{Comparison, Figures};
+use crate::connection::{Part, ProbeArguments, building};
 use crate::diagnostics::{Context, Failure};
 use crate::progress::Progress;
 use crate::{output, table};
 
-/// Run an image on an emulated core and count its instructions, layer by layer.
+/// Run an image on an emulated core and count its instructions, layer by layer; or on a board and
+/// count its cycles.
 ///
-/// Builds the bench firmware with the image inside, runs it in QEMU, and compares its outputs with
-/// this computer's. Counts are exact and repeatable; cycles are an estimate.
+/// With --target the bench firmware is built with the image inside and runs in QEMU: counts are exact
+/// and repeatable, cycles an estimate. With --chip firmware and image are flashed through a debug
+/// probe, and the cycles are those of the chip's own counter. Either way the outputs are compared with
+/// this computer's.
 ///
-/// With `--compare A B` two images, or reports that `--json` printed of them (by another version of
-/// Fixie, say), are set side by side.
+/// With --compare two images, or reports that --json printed of them (by another version of Fixie,
+/// say), are set side by side.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  fixie bench digits.fixie --target cortex-m4\n  \
+    fixie bench digits.fixie --chip nrf52840-dk\n      with the board connected by the USB cable of \
+    its debug probe; `fixie chips` lists boards\n  \
+    fixie bench digits.fixie --chip microbit --probe emulated\n      the same without a board")]
 pub struct Cmd {
     /// The image.
     #[arg(value_name = "MODEL.fixie", required_unless_present = "compare")]
     image: Option<PathBuf>,
-    /// The core; not needed where two reports are compared.
-    #[arg(long, value_parser = board_parser(), required_unless_present = "compare")]
-    target: Option<&'static Board>,
-    /// Compare two images or saved reports.
-    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["image", "hot"])]
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    probe: ProbeArguments,
+    /// Compare two images, on the core of --target, or saved reports.
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["image", "hot", "chip"])]
     compare: Option<Vec<PathBuf>>,
     /// Samples to run, as for `run`; without them one input of zeros.
     #[arg(long, value_name = "X.npy")]
     input: Option<PathBuf>,
     /// Also list the functions in which the instructions are spent.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "chip")]
     hot: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+}
+
+/// Where the image runs.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Place {
+    /// The emulated core.
+    #[arg(long, value_parser = board_parser())]
+    target: Option<&'static Board>,
+    /// The board, or the chip on it.
+    #[arg(long)]
+    chip: Option<String>,
 }
 
 fn board_parser() -> impl TypedValueParser<Value = &'static Board> {
@@ -53,26 +77,28 @@ impl Cmd {
     pub fn run(self) -> Result<(), Failure> {
         if let Some([before, after]) = self.compare.as_deref() {
             let comparison = Comparison::new(self.figures(before)?, self.figures(after)?)?;
-            return if self.json {
-                output::print_json(&comparison)
-            } else {
-                output::print(comparison.render())
-            };
+            return print(self.json, &comparison, Comparison::render);
         }
         let missing = || Failure::new("nothing to measure", "no image is named");
-        let report = self.report(self.image.as_deref().ok_or_else(missing)?)?;
-        if self.json { output::print_json(&report) } else { output::print(render(&report)) }
+        let image = self.image.as_deref().ok_or_else(missing)?;
+        if let Some(chip) = &self.place.chip {
+            let network = load(image)?;
+            let samples = samples(self.input.as_deref(), &network)?;
+            let report = self.measure_on_chip(&network, image, chip, &samples)?;
+            return print(self.json, &report, render_cycles);
+        }
+        print(self.json, &self.report(image)?, render)
     }
 
-    /// Measures an image.
+    /// Measures an image on an emulated core.
     fn report(&self, image: &Path) -> Result<BenchReport, Failure> {
-        let reading = || format!("cannot read the image {}", image.display());
-        let network = Network::load(image).context(reading)?;
+        let network = load(image)?;
         let samples = samples(self.input.as_deref(), &network)?;
-        let target = self.target.ok_or_else(|| {
-            Failure::new("cannot measure", "no core is named").help("say which one by `--target`")
+        let board = self.place.target.ok_or_else(|| {
+            Failure::new("cannot measure", "neither a core nor a board is named")
+                .help("say which one by --target or --chip")
         })?;
-        measure(&network, target, &samples, self.hot)
+        measure(&network, board, &samples, self.hot)
     }
 
     /// The figures in a report, or of an image.
@@ -82,6 +108,56 @@ impl Cmd {
             None => Ok(Figures::of(&self.report(path)?)),
         }
     }
+
+    fn measure_on_chip(
+        &self,
+        network: &Network,
+        image: &Path,
+        chip: &str,
+        samples: &[Vec<ArrayD<f32>>],
+    ) -> Result<DeviceReport, Failure> {
+        let what = || format!("cannot measure on {chip}");
+        let part = Part::find(chip, &image.display().to_string()).context(what)?;
+        let board = part.board.ok_or_else(|| {
+            Failure::new(what(), "it is none of the boards that Fixie builds firmware for")
+                .help("`fixie chips` lists them")
+        })?;
+        let (samples, _) = run_here(network, samples).context(what)?;
+        let image = network.bytes();
+        let firmware =
+            building(|progress| Firmware::build(board, BENCH, progress)).context(what)?;
+        let contents = Contents {
+            firmware: Some(&firmware),
+            image: Some(image),
+            samples: &samples,
+            address: None,
+            board: Some(board),
+        };
+        let plan = Plan::new(&part.chip, &contents).context(what)?;
+        let mut device = part.flash(&self.probe, &plan).context(what)?;
+        device.restart(Some(&firmware)).context(what)?;
+        let layers = layers(network);
+        let request = fixie_device::BenchRequest {
+            firmware: &firmware,
+            image,
+            samples: &samples,
+            layers: &layers,
+        };
+        let _progress = Progress::spinner("measuring");
+        fixie_device::bench(&mut device, &request).context(what)
+    }
+}
+
+fn load(image: &Path) -> Result<Network, Failure> {
+    Network::load(image).context(|| format!("cannot read the image {}", image.display()))
+}
+
+fn print<T: Serialize>(
+    json: bool,
+    report: &T,
+    render: impl Fn(&T) -> String,
+) -> Result<(), Failure> {
+    if json { output::print_json(report) } else { output::print(render(report)) }
 }
 
 /// The real inputs to run.
@@ -163,7 +239,8 @@ fn layers(network: &Network) -> Vec<Layer> {
     layers.collect()
 }
 
-fn describe(stage: Stage) -> String {
+/// What is being done, in words.
+pub fn describe(stage: Stage) -> String {
     match stage {
         Stage::Sysroot { target } => format!("compiling core for {target} (once)"),
         Stage::Profiler => "compiling the profiler (once)".to_owned(),
@@ -223,6 +300,45 @@ pub fn render(report: &BenchReport) -> String {
     ];
     text += "\n\n";
     text + &table::facts(facts)
+}
+
+fn render_cycles(report: &DeviceReport) -> String {
+    let layers = report.layers.iter().map(|layer| {
+        [
+            table::name(&layer.name),
+            layer.op.clone(),
+            table::count(layer.macs),
+            table::count(layer.cycles),
+            per_mac(layer.cycles, layer.macs),
+        ]
+    });
+    let header = ["layer", "operator", "#MACs", "#cycles", "#per MAC"];
+    let cycles = format!(
+        "{} per inference, {} per MAC; {} to bind",
+        table::count(report.cycles),
+        per_mac(report.cycles, report.macs),
+        table::count(report.bind_cycles)
+    );
+    let ram = format!(
+        "{} bytes arena, {} bytes stack",
+        table::count(report.arena_bytes),
+        table::count(report.stack_bytes)
+    );
+    let flash = format!(
+        "{} bytes code with all operators and the log, {} bytes image",
+        table::count(report.code_bytes),
+        table::count(report.image_bytes)
+    );
+    let outputs = format!("the same bytes as on this computer, CRC-32 {:08x}", report.output_crc32);
+    let facts = table::facts([
+        ("target", report.target.clone()),
+        ("cycles", cycles),
+        ("MACs", table::count(report.macs)),
+        ("RAM", ram),
+        ("flash", flash),
+        ("outputs", outputs),
+    ]);
+    format!("{}\n\n{facts}", table::table(header, layers.collect()))
 }
 
 fn per_mac(instructions: u64, macs: u64) -> String {

@@ -1,0 +1,238 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use fixie_device::firmware::{APPLICATIONS, application};
+use fixie_device::{Contents, Device, Firmware, Log, LogLine, LogTable, Plan};
+use serde::Serialize;
+
+use crate::connection::{Part, ProbeArguments, building};
+use crate::diagnostics::{Context, Failure};
+use crate::{output, table};
+
+/// How often the log is looked at.
+const POLL: Duration = Duration::from_millis(10);
+
+/// How long the log is shown, if not for so many seconds.
+const FOREVER: &str = "until interrupted";
+
+const EXAMPLES: &str = "\
+Examples, each with the board connected to this computer by the USB cable of its debug probe:
+  fixie flash digits.fixie --chip nrf52840-dk
+      replaces the image in its own region of flash and leaves the firmware as it is
+  fixie flash digits.fixie --chip nrf52840-dk --app bench --monitor
+      builds and flashes an application with the image, starts it and shows its log
+  fixie flash digits.fixie --chip STM32L476RG --address 0x08040000 --reset
+      an image for firmware of one's own, which looks for it at that address
+  fixie flash digits.fixie --chip microbit --app bench --monitor --probe emulated
+      the same without a board: flash algorithm and firmware run in QEMU
+
+Whether everything fits is checked before anything is written. What was written is read
+back. When the cable comes off midway, the same command again sets the chip right.
+`fixie chips` lists boards and chips, `fixie probe list` what is connected. Not yet tried on
+a real board: the documentation of tools/device says what was tested how.";
+
+/// Write an image, and firmware if asked to, to the flash of a chip on a debug probe.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Cmd {
+    /// The image.
+    #[arg(value_name = "MODEL.fixie")]
+    image: PathBuf,
+    /// A board, or any chip that probe-rs knows; `fixie chips` lists both.
+    #[arg(long)]
+    chip: String,
+    /// Build this application for the board, and flash it too.
+    #[arg(long, value_name = "NAME", value_parser = application_parser())]
+    app: Option<String>,
+    /// Flash this firmware too. Where it looks for the image is read from it, if it was linked for
+    /// one of the boards.
+    #[arg(long, value_name = "ELF", conflicts_with = "app")]
+    firmware: Option<PathBuf>,
+    #[command(flatten)]
+    probe: ProbeArguments,
+    /// Where the image goes, if not where firmware or board say: the start of an erase sector.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    address: Option<u64>,
+    /// Start the chip's program when all is written. Otherwise the chip stays stopped until it is
+    /// reset or powered up again.
+    #[arg(long)]
+    reset: bool,
+    /// Start the program and show its log, until interrupted or for so many seconds. Messages of
+    /// defmt need the firmware's file: --app or --firmware.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = FOREVER,
+        value_parser = limit,
+    )]
+    monitor: Option<Duration>,
+    /// Print one JSON object, and one for each message of the log.
+    #[arg(long)]
+    json: bool,
+}
+
+fn application_parser() -> clap::builder::PossibleValuesParser {
+    APPLICATIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>().into()
+}
+
+/// A number, decimal or with `0x`.
+fn address(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| "as in `0x08040000`".to_owned())
+}
+
+/// Seconds, or no end.
+fn limit(text: &str) -> Result<Duration, String> {
+    if text == FOREVER {
+        return Ok(Duration::MAX);
+    }
+    text.parse().map(Duration::from_secs).map_err(|_| "as in `--monitor=10`".to_owned())
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+struct Summary {
+    chip: String,
+    board: Option<&'static str>,
+    image_address: u64,
+    image_bytes: u64,
+    firmware_bytes: u64,
+    arena_bytes: u64,
+    arena_available_bytes: u64,
+    started: bool,
+}
+
+impl Cmd {
+    pub fn run(self) -> Result<(), Failure> {
+        let what = || format!("cannot flash {}", self.image.display());
+        let name = self.image.display().to_string();
+        let image = read(&self.image)?;
+        let part = Part::find(&self.chip, &name).context(what)?;
+        let firmware = self.firmware(&part)?;
+        let contents = Contents {
+            firmware: firmware.as_ref(),
+            image: Some(&image),
+            samples: &[],
+            address: self.address,
+            board: part.board,
+        };
+        let plan = Plan::new(&part.chip, &contents).context(what)?;
+        let mut device = part.flash(&self.probe, &plan).context(what)?;
+        let starts = self.reset || self.monitor.is_some();
+        if starts {
+            device.restart(firmware.as_ref()).context(|| "cannot start the program")?;
+        }
+        let summary = Summary::of(&part, &plan, starts);
+        if self.json {
+            output::print_json(&summary)?;
+        } else {
+            output::print(summary.render())?;
+        }
+        match self.monitor {
+            Some(limit) => self.monitor(&mut device, firmware.as_ref(), limit),
+            None => Ok(()),
+        }
+    }
+
+    fn firmware(&self, part: &Part) -> Result<Option<Firmware>, Failure> {
+        if let Some(path) = &self.firmware {
+            let what = || format!("cannot use the firmware {}", path.display());
+            return Firmware::parse(read(path)?).map(Some).context(what);
+        }
+        let Some(name) = &self.app else {
+            return Ok(None);
+        };
+        let what = || format!("cannot build {name} for {}", self.chip);
+        let board = part.board.ok_or_else(|| {
+            Failure::new(what(), "it is none of the boards that Fixie knows")
+                .help("`fixie chips` lists them; other firmware comes with --firmware")
+        })?;
+        let application = application(name).context(what)?;
+        building(|progress| Firmware::build(board, application, progress)).map(Some).context(what)
+    }
+
+    fn monitor(
+        &self,
+        device: &mut Device,
+        firmware: Option<&Firmware>,
+        limit: Duration,
+    ) -> Result<(), Failure> {
+        let what = || "cannot show the log";
+        let table = LogTable::of(firmware).context(what)?;
+        let mut log = Log::attach(device, firmware, &table).context(what)?;
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            for line in log.read(device).context(what)? {
+                let text = if self.json { json(&line)? } else { render(&line) };
+                if !output::print_if_read(text)? {
+                    return Ok(());
+                }
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    fs::read(path).context(|| format!("cannot read {}", path.display()))
+}
+
+fn json(line: &LogLine) -> Result<String, Failure> {
+    let json = serde_json::to_string(line).context(|| "cannot write JSON")?;
+    Ok(json + "\n")
+}
+
+fn render(line: &LogLine) -> String {
+    let parts = [line.timestamp.as_deref(), line.level, Some(&line.message)];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(" ") + "\n"
+}
+
+impl Summary {
+    fn of(part: &Part, plan: &Plan, started: bool) -> Self {
+        let (image_address, image_bytes) = plan.image.unwrap_or_default();
+        Self {
+            chip: part.chip.name().to_owned(),
+            board: part.board.map(|board| board.name),
+            image_address,
+            image_bytes,
+            firmware_bytes: plan.firmware_bytes,
+            arena_bytes: plan.arena_bytes,
+            arena_available_bytes: plan.arena_available_bytes,
+            started,
+        }
+    }
+
+    fn render(&self) -> String {
+        let firmware = match self.firmware_bytes {
+            0 => "left as it was".to_owned(),
+            bytes => format!("{} bytes", table::count(bytes)),
+        };
+        let program = if self.started { "started" } else { "stopped until the next reset" };
+        let image = format!(
+            "{} bytes at {:#010x}, verified",
+            table::count(self.image_bytes),
+            self.image_address
+        );
+        let arena = format!(
+            "{} of {} bytes",
+            table::count(self.arena_bytes),
+            table::count(self.arena_available_bytes)
+        );
+        table::facts([
+            ("chip", self.chip.clone()),
+            ("firmware", firmware),
+            ("image", image),
+            ("arena", arena),
+            ("program", program.to_owned()),
+        ])
+    }
+}

@@ -1,0 +1,90 @@
+//! The way to a chip: which one, on which probe.
+
+use clap::Args;
+use fixie_device::board::Programmer;
+use fixie_device::emulated::{EmulatedBoard, Qemu, Wire};
+use fixie_device::{Attach, Board, Chip, Device, DeviceError, FlashEvent, Operation, Plan, Probes};
+use fixie_emulator::Stage;
+
+use crate::cmd::bench::describe;
+use crate::progress::Progress;
+
+/// What `--probe` calls the micro:bit in QEMU.
+const EMULATED: &str = "emulated";
+
+/// How a chip is reached.
+#[derive(Debug, Args)]
+pub struct ProbeArguments {
+    /// The debug probe, as `fixie probe list` shows it, or its serial number; not needed where only
+    /// one is connected. `emulated` is a micro:bit in QEMU, with nothing to connect.
+    #[arg(long, value_name = "SELECTOR")]
+    probe: Option<String>,
+    /// Open a locked chip, which erases all of its flash.
+    #[arg(long)]
+    unlock: bool,
+}
+
+/// A kind of chip, and the board it is on if Fixie knows that.
+#[derive(Debug)]
+pub struct Part {
+    pub board: Option<&'static Board>,
+    pub chip: Chip,
+}
+
+impl Part {
+    /// The board of that name, else the chip. `image` is what one would write to it.
+    pub fn find(name: &str, image: &str) -> Result<Self, DeviceError> {
+        let board = Board::find(name);
+        if let Some(board) = board.filter(|board| board.programmer == Programmer::Espflash) {
+            let address = board.image.origin;
+            let command = format!("espflash write-bin {address:#x} {image}");
+            return Err(DeviceError::OtherProgrammer { chip: board.chip, command });
+        }
+        let chip = Chip::find(board.map_or(name, |board| board.chip))?;
+        // What was typed may be the unmistakable beginning of a name.
+        let board = board.or_else(|| Board::find(chip.name()));
+        Ok(Self { board, chip })
+    }
+
+    /// Attaches and flashes, with a bar for each of the operations.
+    pub fn flash(&self, how: &ProbeArguments, plan: &Plan) -> Result<Device, DeviceError> {
+        let is_emulated = how.probe.as_deref() == Some(EMULATED);
+        let probes = if is_emulated {
+            let board = EmulatedBoard::new(Qemu::start()?, Wire::default());
+            Probes::of(board.lister())
+        } else {
+            Probes::connected()
+        };
+        let mut device = Device::attach(&Attach {
+            probes: &probes,
+            probe: how.probe.as_deref().filter(|_| !is_emulated),
+            chip: &self.chip,
+            identity: self.board.and_then(|board| board.identity),
+            unlock: how.unlock,
+        })?;
+        let mut bar = None;
+        device.flash(plan, &mut |event| match event {
+            FlashEvent::Started { operation, total_bytes } => {
+                bar = Some(Progress::bar(name(operation), total_bytes as usize));
+            }
+            FlashEvent::Advanced { bytes } => {
+                bar.iter().for_each(|bar| bar.advance(bytes as usize));
+            }
+        })?;
+        Ok(device)
+    }
+}
+
+fn name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Erase => "erasing",
+        Operation::Program => "writing",
+        Operation::Verify => "reading back",
+    }
+}
+
+/// Does something that builds firmware, and says what is being built.
+pub fn building<R>(work: impl FnOnce(&dyn Fn(Stage)) -> R) -> R {
+    let progress = Progress::spinner("building the firmware");
+    work(&|stage| progress.now(describe(stage)))
+}
