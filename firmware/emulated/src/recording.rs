@@ -42,6 +42,10 @@ impl<T: Pod> Recording<T> {
     }
 
     /// Opens the file and gets ready to deliver `block` samples, at most [`MAX_BLOCK`], at a time.
+    ///
+    /// # Errors
+    ///
+    /// The host's, if there is no such file.
     pub fn open(&self, queue: Producer<'static, T>, block: usize) -> semihosting::io::Result<()> {
         let file = File::open(c"input.bin")?;
         let block = block.min(MAX_BLOCK);

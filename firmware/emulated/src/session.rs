@@ -86,15 +86,16 @@ where
     A::Sample: Pod,
 {
     let mut application = application?;
-    let (producer, mut consumer) = board.queue.split();
-    board.recording.open(producer, board.block)?;
+    let Board { recording, queue, interrupts_per_s, block, interrupt } = board;
+    let (producer, mut consumer) = queue.split();
+    recording.open(producer, block)?;
     defmt::info!("started");
-    timer::start(board.interrupts_per_s, board.interrupt);
+    timer::start(interrupts_per_s, interrupt);
 
     let mut buffer = [A::Sample::zeroed(); MAX_BLOCK];
     let (mut inferences, mut asleep_ns, mut longest_turn_ns) = (0_u32, 0, 0);
     loop {
-        let is_over = board.recording.progress().is_over;
+        let is_over = recording.progress().is_over;
         let before = timer::now_ns();
         let status: Status = turn::<_, _, Failure>(&mut application, &mut consumer, &mut buffer)?;
         let now = timer::now_ns();
@@ -109,14 +110,14 @@ where
             Status::Inferred(decision) => {
                 inferences += 1;
                 if let Some(decision) = decision {
-                    let interrupts = decision.sample.div_ceil(board.block as u64);
-                    let due = interrupts * 1_000_000_000 / u64::from(board.interrupts_per_s);
+                    let interrupts = decision.sample.div_ceil(block as u64);
+                    let due = interrupts * 1_000_000_000 / u64::from(interrupts_per_s);
                     defmt::info!("{}, latency {=u64} ns", decision, now - due);
                 }
             }
         }
     }
-    let progress = board.recording.progress();
+    let progress = recording.progress();
     defmt::info!(
         "ended after {=u64} samples: missed {=u64}, queued {=usize} of {=usize} at most, \
          inferences {=u32}, longest turn {=u64} ns, asleep {=u64} ns of {=u64}",
@@ -134,12 +135,13 @@ where
 
 /// Reports how an application ended, and ends the emulation.
 pub fn finish(outcome: Result<(), Failure>) -> ! {
-    if let Err(failure) = &outcome {
+    let failure = outcome.err();
+    if let Some(failure) = &failure {
         defmt::error!("{}", defmt::Display2Format(failure));
         if let Ok(mut file) = File::create(c"report.txt") {
             // The exit code says that something is wrong, even if this does not get through.
             let _ = writeln!(file, "error {failure}");
         }
     }
-    process::exit(i32::from(outcome.is_err()))
+    process::exit(i32::from(failure.is_some()))
 }

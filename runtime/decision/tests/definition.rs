@@ -31,8 +31,8 @@ impl History<'_> {
     }
 
     fn last_detection(&self) -> Option<(usize, Detection)> {
-        let found = self.detections.iter().enumerate().rev();
-        found.filter_map(|(at, detection)| Some((at, (*detection)?))).next()
+        let mut found = self.detections.iter().enumerate().rev();
+        found.find_map(|(at, detection)| Some((at, (*detection)?)))
     }
 
     /// Whether the class was detected last and never fell below `release` since.
@@ -113,9 +113,10 @@ proptest! {
         for at in 0..scores.len() {
             let seen = &scores[(at + 1).saturating_sub(window)..=at];
             let count = seen.iter().filter(|&&score| score > 0).count();
-            let expected = match raised {
-                false => (count >= raise).then_some(Change::Raised),
-                true => (count <= clear).then_some(Change::Cleared),
+            let expected = if raised {
+                (count <= clear).then_some(Change::Cleared)
+            } else {
+                (count >= raise).then_some(Change::Raised)
             };
             prop_assert_eq!(alarm.push(scores[at]), expected);
             raised = expected.map_or(raised, |change| change == Change::Raised);

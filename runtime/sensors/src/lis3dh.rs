@@ -1,6 +1,6 @@
-//! The LIS3DH of STMicroelectronics: an accelerometer of three axes with a FIFO of 32 samples.
+//! The LIS3DH by ST: an accelerometer of three axes with a FIFO of 32 samples.
 //!
-//! Registers by the data sheet DocID17530, high-resolution mode.
+//! Registers by the data sheet 17530, high-resolution mode.
 
 use embedded_hal_async::i2c::I2c;
 use embedded_hal_async::spi::SpiDevice;

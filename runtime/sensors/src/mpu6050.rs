@@ -1,4 +1,4 @@
-//! The MPU-6050 of InvenSense: accelerometer and gyroscope of three axes each, with a FIFO of 85
+//! The MPU-6050 by TDK: accelerometer and gyroscope of three axes each, with a FIFO of 85
 //! samples.
 //!
 //! Registers by the register map RM-MPU-6000A, revision 4.2.

@@ -48,17 +48,17 @@ mod lis3dh_i2c {
 
     /// Starts a driver by the blocking door, and gives it to `check` with the expected transactions.
     fn blocking(
-        transactions: Vec<I2c>,
+        transactions: &[I2c],
         check: impl FnOnce(&mut dyn SampleSource<Sample = [i16; 3], Error = Error<ErrorKind>>),
     ) {
-        let mut bus = i2c::Mock::new(start().iter().chain(&transactions));
+        let mut bus = i2c::Mock::new(start().iter().chain(transactions));
         check(&mut blocking::Lis3dh::with_i2c(&mut bus, ADDRESS, SETTINGS).unwrap());
         bus.done();
     }
 
     #[test]
     fn reads_what_the_fifo_holds_in_one_burst() {
-        blocking(vec![fifo(2), burst(&LITTLE), fifo(0x20)], |sensor| {
+        blocking(&[fifo(2), burst(&LITTLE), fifo(0x20)], |sensor| {
             let mut samples = [[9; 3]; 4];
             assert_eq!(sensor.take(&mut samples), Ok(2));
             assert_eq!(samples, [ACCELERATIONS[0], ACCELERATIONS[1], [9; 3], [9; 3]]);
@@ -68,7 +68,7 @@ mod lis3dh_i2c {
 
     #[test]
     fn leaves_in_the_fifo_what_does_not_fit() {
-        blocking(vec![fifo(31), burst(&LITTLE[..6]), fifo(31)], |sensor| {
+        blocking(&[fifo(31), burst(&LITTLE[..6]), fifo(31)], |sensor| {
             let mut samples = [[0; 3]; 1];
             assert_eq!(sensor.take(&mut samples), Ok(1));
             assert_eq!(samples, ACCELERATIONS[..1]);
@@ -83,7 +83,7 @@ mod lis3dh_i2c {
         let mut transactions = vec![fifo(0xDF)];
         transactions.extend(restart);
         transactions.extend([fifo(1), burst(&LITTLE[..6])]);
-        blocking(transactions, |sensor| {
+        blocking(&transactions, |sensor| {
             let mut samples = [[0; 3]; 32];
             assert_eq!(sensor.take(&mut samples), Err(Error::Overrun));
             assert_eq!(sensor.take(&mut samples), Ok(1));
@@ -107,7 +107,7 @@ mod lis3dh_i2c {
         assert_eq!(error, Error::Bus(nack));
         bus.done();
         let fails = vec![fifo(1), burst(&LITTLE[..6]).with_error(ErrorKind::Bus)];
-        blocking(fails, |sensor| {
+        blocking(&fails, |sensor| {
             assert_eq!(sensor.take(&mut [[0; 3]; 1]), Err(Error::Bus(ErrorKind::Bus)));
         });
     }
