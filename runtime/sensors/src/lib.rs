@@ -37,15 +37,20 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+extern crate std;
+
 pub mod blocking;
 mod error;
 pub mod lis3dh;
 pub mod mpu6050;
 mod registers;
+pub mod rows;
 mod source;
 
 pub use error::Error;
 pub use lis3dh::Lis3dh;
 pub use mpu6050::Mpu6050;
 pub use registers::{I2cRegisters, Registers, SpiRegisters};
+pub use rows::Rows;
 pub use source::SampleSource;
