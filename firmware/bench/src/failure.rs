@@ -3,7 +3,6 @@
 use core::fmt;
 
 use fixie::{BindError, PortError, RunError};
-#[cfg(feature = "semihosting")]
 use semihosting::io;
 
 /// Anything that ends the bench early; its text is the report.
@@ -17,10 +16,8 @@ pub enum Failure {
     /// An input or output is not there.
     Port(PortError),
     /// A host file cannot be opened, read or written.
-    #[cfg(feature = "semihosting")]
     Host(io::Error),
     /// The input holds nothing.
-    #[cfg(feature = "semihosting")]
     NoSample,
     /// The input ends inside a sample.
     Truncated,
@@ -33,11 +30,9 @@ impl fmt::Display for Failure {
             Self::Bind(error) => error.fmt(f),
             Self::Run(error) => error.fmt(f),
             Self::Port(error) => error.fmt(f),
-            #[cfg(feature = "semihosting")]
             Self::Host(error) => write!(f, "host file: {error}"),
-            #[cfg(feature = "semihosting")]
             Self::NoSample => f.write_str("input.bin holds no sample"),
-            Self::Truncated => f.write_str("the input ends inside a sample"),
+            Self::Truncated => f.write_str("input.bin ends inside a sample"),
         }
     }
 }
@@ -60,7 +55,6 @@ impl From<PortError> for Failure {
     }
 }
 
-#[cfg(feature = "semihosting")]
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Self {
         Self::Host(error)

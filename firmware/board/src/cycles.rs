@@ -70,10 +70,13 @@ mod counter {
     }
 }
 
-/// `mcycle`, which counts from reset.
+/// `mcycle`, which some cores hold still from reset on.
 #[cfg(target_arch = "riscv32")]
 mod counter {
-    pub fn start() {}
+    pub fn start() {
+        // SAFETY: lets a counter count, nothing else.
+        unsafe { riscv::register::mcountinhibit::clear_cy() }
+    }
 
     pub fn now() -> u32 {
         riscv::register::mcycle::read() as u32

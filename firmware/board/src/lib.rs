@@ -21,6 +21,7 @@
 
 #[cfg(feature = "cycles")]
 pub mod cycles;
+#[cfg(feature = "rt")]
 mod fault;
 mod mark;
 #[cfg(feature = "split")]
@@ -32,8 +33,8 @@ pub use mark::fixie_mark as mark;
 /// Declares the function which runs after reset: `fn() -> !`, once per program.
 ///
 /// On Arm the FPU, and with it Helium, is switched on before where the target uses it.
-#[cfg(target_arch = "arm")]
+#[cfg(all(feature = "rt", target_arch = "arm"))]
 pub use cortex_m_rt::entry;
 /// Declares the function which runs after reset: `fn() -> !`, once per program.
-#[cfg(target_arch = "riscv32")]
+#[cfg(all(feature = "rt", target_arch = "riscv32"))]
 pub use riscv_rt::entry;
