@@ -1,0 +1,10 @@
+//! Image classification on the board that the package is for.
+
+#![no_std]
+#![no_main]
+
+/// Never ends.
+#[board::entry]
+fn main() -> ! {
+    fixie_session::camera(board::start())
+}
