@@ -8,8 +8,12 @@ use fixie_emulator::qemu::Run;
 use fixie_kernels_on_core::{Case, Kind, Random, case};
 
 /// Runs the cases.
-const KERNEL_TESTS: Application =
-    Application { package: "fixie-kernel-tests", binary: "kernel-tests", features: None };
+const KERNEL_TESTS: Application = Application {
+    workspace: "",
+    package: "fixie-kernel-tests",
+    binary: "kernel-tests",
+    features: None,
+};
 
 /// Layers per kind and kernel.
 const LAYERS: usize = 60;

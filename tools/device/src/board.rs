@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! flash  firmware … │ image …
-//! RAM    .data .bss │ arena, as long as there is room │ stack (STACK_BYTES)
+//! RAM    .data .bss │ arena, as long as there is room │ stack
 //! ```
 
 use std::fmt::Write as _;
@@ -16,8 +16,13 @@ use object::{Object, ObjectSymbol};
 
 use crate::DeviceError;
 
-/// RAM that is left to the stack: the deepest kernel and a log frame take about half of it.
-pub const STACK_BYTES: u32 = 4096;
+/// RAM that is left to the stack of a board with little: the deepest kernel and a log frame take
+/// about half of it.
+const STACK_BYTES: u32 = 4096;
+/// The same where there is more, for interrupts, and for an application's state while it is made.
+const LARGE_STACK_BYTES: u32 = 16 * KIB;
+/// RAM that counts as more.
+const LARGE_RAM_BYTES: u32 = 64 * KIB;
 
 /// A board that one can buy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub struct Board {
     pub cpu: Option<&'static str>,
     /// The compiler's `opt-level`: as for the emulated core.
     pub opt_level: &'static str,
+    /// The linker script: that of the start-up code, or of the board's crate, which includes it.
+    pub link_script: &'static str,
     /// Flash for the firmware.
     pub firmware: Region,
     /// Flash for the image.
@@ -46,9 +53,43 @@ pub struct Board {
     pub ram: Region,
     /// What writes its flash.
     pub programmer: Programmer,
-    /// Whether vectors and code are all that it needs to start. The others want a boot block before
-    /// them, which comes with their chip's HAL crate.
-    pub starts_bare: bool,
+    /// The crate with what is on it; none for a board that only measures.
+    pub family: Option<Family>,
+}
+
+/// The boards that share a crate: those with chips of one HAL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// nRF52 of Nordic, with embassy-nrf.
+    Nrf52,
+    /// STM32, with embassy-stm32.
+    Stm32,
+    /// RP2040 and RP2350, with rp2040-hal and rp235x-hal.
+    Rp,
+    /// ESP32 of Espressif, with esp-hal.
+    Esp32,
+}
+
+impl Family {
+    /// The crate's folder below `firmware`.
+    pub const fn workspace(self) -> &'static str {
+        match self {
+            Self::Nrf52 => "boards/nrf52",
+            Self::Stm32 => "boards/stm32",
+            Self::Rp => "boards/rp",
+            Self::Esp32 => "boards/esp32",
+        }
+    }
+
+    /// The crate.
+    pub const fn package(self) -> &'static str {
+        match self {
+            Self::Nrf52 => "fixie-nrf52",
+            Self::Stm32 => "fixie-stm32",
+            Self::Rp => "fixie-rp",
+            Self::Esp32 => "fixie-esp32",
+        }
+    }
 }
 
 /// What writes the flash of a board.
@@ -87,11 +128,12 @@ pub const BOARDS: &[Board] = &[
         target: "riscv32imc-unknown-none-elf",
         cpu: None,
         opt_level: "3",
+        link_script: "esp32-c3.x",
         firmware: region(0x0001_0000, 2 * MIB - 64 * KIB),
         image: region(0x0020_0000, 2 * MIB),
         ram: region(0x3FC8_0000, 320 * KIB),
         programmer: Programmer::Espflash,
-        starts_bare: false,
+        family: Some(Family::Esp32),
     },
     Board {
         name: "microbit",
@@ -102,11 +144,12 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv6m-none-eabi",
         cpu: Some("cortex-m0"),
         opt_level: "s",
+        link_script: "link.x",
         firmware: region(0, 192 * KIB),
         image: region(0x0003_0000, 64 * KIB),
         ram: region(0x2000_0000, 16 * KIB),
         programmer: Programmer::Probe,
-        starts_bare: true,
+        family: None,
     },
     Board {
         name: "nrf52840-dk",
@@ -117,11 +160,12 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m4"),
         opt_level: "2",
+        link_script: "link.x",
         firmware: region(0, 512 * KIB),
         image: region(0x0008_0000, 512 * KIB),
         ram: region(0x2000_0000, 256 * KIB),
         programmer: Programmer::Probe,
-        starts_bare: true,
+        family: Some(Family::Nrf52),
     },
     Board {
         name: "nucleo-f411re",
@@ -132,11 +176,12 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m4"),
         opt_level: "2",
+        link_script: "link.x",
         firmware: region(0x0800_0000, 128 * KIB),
         image: region(0x0802_0000, 384 * KIB),
         ram: region(0x2000_0000, 128 * KIB),
         programmer: Programmer::Probe,
-        starts_bare: true,
+        family: Some(Family::Stm32),
     },
     Board {
         name: "nucleo-f446re",
@@ -147,11 +192,12 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m4"),
         opt_level: "2",
+        link_script: "link.x",
         firmware: region(0x0800_0000, 128 * KIB),
         image: region(0x0802_0000, 384 * KIB),
         ram: region(0x2000_0000, 128 * KIB),
         programmer: Programmer::Probe,
-        starts_bare: true,
+        family: Some(Family::Stm32),
     },
     Board {
         // One bank of flash each; of the RAM the one large piece that code and DMA both reach.
@@ -163,11 +209,12 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m7"),
         opt_level: "2",
+        link_script: "link.x",
         firmware: region(0x0800_0000, MIB),
         image: region(0x0810_0000, MIB),
         ram: region(0x2400_0000, 512 * KIB),
         programmer: Programmer::Probe,
-        starts_bare: true,
+        family: Some(Family::Stm32),
     },
     Board {
         name: "pico",
@@ -178,11 +225,12 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv6m-none-eabi",
         cpu: Some("cortex-m0plus"),
         opt_level: "3",
+        link_script: "pico.x",
         firmware: region(0x1000_0000, MIB),
         image: region(0x1010_0000, MIB),
         ram: region(0x2000_0000, 264 * KIB),
         programmer: Programmer::Probe,
-        starts_bare: false,
+        family: Some(Family::Rp),
     },
     Board {
         name: "pico2",
@@ -193,11 +241,12 @@ pub const BOARDS: &[Board] = &[
         target: "thumbv8m.main-none-eabihf",
         cpu: Some("cortex-m33"),
         opt_level: "2",
+        link_script: "pico2.x",
         firmware: region(0x1000_0000, 2 * MIB),
         image: region(0x1020_0000, 2 * MIB),
         ram: region(0x2000_0000, 520 * KIB),
         programmer: Programmer::Probe,
-        starts_bare: false,
+        family: Some(Family::Rp),
     },
     Board {
         // The flash is written through the Arm cores: probe-rs has no algorithm for the others.
@@ -209,11 +258,12 @@ pub const BOARDS: &[Board] = &[
         target: "riscv32imac-unknown-none-elf",
         cpu: None,
         opt_level: "3",
+        link_script: "pico2-riscv.x",
         firmware: region(0x1000_0000, 2 * MIB),
         image: region(0x1020_0000, 2 * MIB),
         ram: region(0x2000_0000, 520 * KIB),
         programmer: Programmer::Probe,
-        starts_bare: false,
+        family: Some(Family::Rp),
     },
 ];
 
@@ -246,11 +296,19 @@ impl Board {
     pub fn platform(&self) -> Platform {
         Platform {
             name: self.name,
+            builds: "boards",
             target: self.target,
             cpu: self.cpu,
             opt_level: self.opt_level,
+            timer_hz: 0,
+            link_script: self.link_script,
             memory_x: self.memory_x(),
         }
+    }
+
+    /// RAM that is left to the stack.
+    pub const fn stack_bytes(&self) -> u32 {
+        if self.ram.len_bytes < LARGE_RAM_BYTES { STACK_BYTES } else { LARGE_STACK_BYTES }
     }
 
     /// The linker's description of the memory: `FLASH`, `IMAGE`, `RAM` and, on an RP2040, `BOOT2`;
@@ -267,7 +325,7 @@ impl Board {
             (symbols::IMAGE_START, "ORIGIN(IMAGE)".to_owned()),
             (symbols::IMAGE_END, "ORIGIN(IMAGE) + LENGTH(IMAGE)".to_owned()),
             (symbols::ARENA_START, "(__sheap + 15) & ~15".to_owned()),
-            (symbols::ARENA_END, format!("(_stack_start - {STACK_BYTES}) & ~15")),
+            (symbols::ARENA_END, format!("(_stack_start - {}) & ~15", self.stack_bytes())),
             (STACK_FLOOR, symbols::ARENA_END.to_owned()),
         ] {
             let _ = writeln!(script, "{symbol} = {value};");
@@ -359,7 +417,7 @@ mod tests {
              __fixie_image_start = ORIGIN(IMAGE);\n\
              __fixie_image_end = ORIGIN(IMAGE) + LENGTH(IMAGE);\n\
              __fixie_arena_start = (__sheap + 15) & ~15;\n\
-             __fixie_arena_end = (_stack_start - 4096) & ~15;\n\
+             __fixie_arena_end = (_stack_start - 16384) & ~15;\n\
              __fixie_stack_floor = __fixie_arena_end;\n\
              ASSERT(__fixie_stack_floor >= __sheap && _stack_start - __fixie_stack_floor >= 1024, \
              \"fixie: no room for the stack\");\n"

@@ -231,11 +231,13 @@ pub enum DeviceError {
         /// The names that exist.
         known: Vec<String>,
     },
-    /// The application has no boot block for the board.
-    #[error("this application does not start on {board}: the chip wants a boot block before it")]
-    NoBootBlock {
+    /// The application wants more than the board has.
+    #[error("there is no '{program}' for {board}, which has too little memory or no sensors")]
+    NoSensors {
         /// The board.
         board: &'static str,
+        /// The application.
+        program: &'static str,
     },
     /// The file to be flashed is no image.
     #[error("the image: {0}")]
@@ -311,9 +313,7 @@ impl DeviceError {
             Self::NoLog { .. } => {
                 "is it the firmware that was flashed, and does it log over RTT (defmt-rtt)?"
             }
-            Self::NoBootBlock { .. } => {
-                "flash firmware that is built with the chip's HAL crate, by --firmware"
-            }
+            Self::NoSensors { .. } => "choose --app bench, or firmware of your own by --firmware",
             Self::OutputsDiffer { .. } => "this is a defect of Fixie: report it",
             Self::BenchTimeout(_) => "flash the bench firmware again: `fixie bench --chip CHIP`",
             _ => return None,

@@ -12,12 +12,45 @@ use object::{Endianness, Object, ObjectSymbol};
 use crate::DeviceError;
 use crate::board::{Board, Split};
 
-/// Measures an image that lies in its own region of flash, and reports over RTT.
-pub const BENCH: Application =
-    Application { package: "fixie-bench", binary: "device", features: Some("device") };
+/// A program that boards have, by name, with the image in its own region of flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Program(&'static str);
+
+/// Measures an image and reports over RTT.
+pub const BENCH: Program = Program("bench");
+
+impl Program {
+    /// What is built for a board.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::NoSensors`].
+    pub fn on(self, board: &Board) -> Result<Application, DeviceError> {
+        match board.family {
+            Some(family) => Ok(Application {
+                workspace: family.workspace(),
+                package: family.package(),
+                binary: self.0,
+                features: Some(board.name),
+            }),
+            None if self == BENCH => Ok(Application {
+                workspace: "",
+                package: "fixie-bench",
+                binary: "device",
+                features: Some("device"),
+            }),
+            None => Err(DeviceError::NoSensors { board: board.name, program: self.0 }),
+        }
+    }
+}
 
 /// The applications that `--app` offers, by name.
-pub const APPLICATIONS: &[(&str, Application)] = &[("bench", BENCH)];
+pub const APPLICATIONS: &[(&str, Program)] = &[
+    ("bench", BENCH),
+    ("camera", Program("camera")),
+    ("keyword", Program("keyword")),
+    ("motion", Program("motion")),
+];
 
 /// The symbol of the RTT control block, as every implementation of RTT calls it.
 const RTT_SYMBOL: &str = "_SEGGER_RTT";
@@ -103,16 +136,14 @@ impl Firmware {
     ///
     /// # Errors
     ///
-    /// [`DeviceError::NoBootBlock`] for boards that want more than vectors and code;
+    /// [`DeviceError::NoSensors`] for an application on a board that only measures;
     /// [`DeviceError::Build`].
     pub fn build(
         board: &Board,
-        application: Application,
+        program: Program,
         progress: &dyn Fn(Stage),
     ) -> Result<Self, DeviceError> {
-        if !board.starts_bare {
-            return Err(DeviceError::NoBootBlock { board: board.name });
-        }
+        let application = program.on(board)?;
         Self::parse(build(board.platform(), application, None, progress)?)
     }
 
@@ -152,7 +183,7 @@ impl Firmware {
 /// # Errors
 ///
 /// [`DeviceError::UnknownApplication`], which lists those that exist.
-pub fn application(name: &str) -> Result<Application, DeviceError> {
+pub fn application(name: &str) -> Result<Program, DeviceError> {
     let found = APPLICATIONS.iter().find(|(known, _)| *known == name);
     found.map(|(_, application)| *application).ok_or_else(|| DeviceError::UnknownApplication {
         name: name.to_owned(),

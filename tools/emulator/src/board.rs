@@ -197,10 +197,12 @@ impl Board {
     pub fn platform(&self) -> Platform {
         Platform {
             name: self.name,
+            builds: self.name,
             target: self.target,
             cpu: self.cpu,
             opt_level: self.opt_level,
             timer_hz: self.timer_hz,
+            link_script: "link.x",
             memory_x: self.memory_x(),
         }
     }
@@ -209,8 +211,11 @@ impl Board {
 /// What a build needs to know of a board, emulated or real.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Platform {
-    /// The board's name, unique among all: its builds go to a directory of that name.
+    /// The board's name, unique among all.
     pub name: &'static str,
+    /// The directory of its builds. Boards that share one also share what is compiled for the host,
+    /// and wait for each other.
+    pub builds: &'static str,
     /// The compiler's target.
     pub target: &'static str,
     /// The compiler's `-C target-cpu`, where the target alone does not say it.
@@ -219,7 +224,9 @@ pub struct Platform {
     pub opt_level: &'static str,
     /// Ticks a second of an emulated board's timer; 0 if firmware need not know.
     pub timer_hz: u32,
-    /// The linker's description of the memory.
+    /// The linker script that the start-up code comes with.
+    pub link_script: &'static str,
+    /// The linker's description of the memory, which that script includes.
     pub memory_x: String,
 }
 

@@ -1,7 +1,7 @@
 //! What a linked file tells: how much flash it takes, where its functions are, and whether
 //! anything in it can panic or allocate.
 
-use object::elf::SHF_ALLOC;
+use object::elf::{SHF_ALLOC, SHF_WRITE};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, SymbolKind};
 
 use crate::EmulatorError;
@@ -40,6 +40,21 @@ impl<'a> Elf<'a> {
     /// Bytes of flash: code, constants and the initial values of variables.
     pub fn flash_bytes(&self) -> u64 {
         self.flash_sections().map(|section| section.size()).sum()
+    }
+
+    /// Bytes of RAM for variables, without stack, heap and arena.
+    pub fn ram_bytes(&self) -> u64 {
+        const RESERVED: [&str; 3] = [".stack", ".heap", ".arena"];
+        let variables = self.file.sections().filter(|section| {
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else {
+                return false;
+            };
+            let is_reserved = section.name().is_ok_and(|name| RESERVED.contains(&name));
+            sh_flags & u64::from(SHF_ALLOC) != 0
+                && sh_flags & u64::from(SHF_WRITE) != 0
+                && !is_reserved
+        });
+        variables.map(|section| section.size()).sum()
     }
 
     /// Whether a run of bytes lies in flash as it is.

@@ -15,6 +15,8 @@ use crate::{EmulatorError, Stage};
 /// A program of the firmware workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Application {
+    /// The workspace it is in: a folder below `firmware`, or nothing for the one that `firmware` is.
+    pub workspace: &'static str,
     /// The package it is in.
     pub package: &'static str,
     /// Its binary.
@@ -25,27 +27,31 @@ pub struct Application {
 
 /// Runs an image on inputs from a file, between profiling marks.
 pub const BENCH: Application =
-    Application { package: "fixie-bench", binary: "bench", features: None };
+    Application { workspace: "", package: "fixie-bench", binary: "bench", features: None };
 
 /// The same inference with nothing around it, to be measured.
 pub const BARE: Application =
-    Application { package: "fixie-bench", binary: "bare", features: Some("") };
+    Application { workspace: "", package: "fixie-bench", binary: "bare", features: Some("") };
 
 /// Loops of known length, by which the profiler is tested.
-pub const CALIBRATION: Application =
-    Application { package: "fixie-calibration", binary: "calibration", features: None };
+pub const CALIBRATION: Application = Application {
+    workspace: "",
+    package: "fixie-calibration",
+    binary: "calibration",
+    features: None,
+};
 
 /// Spots keywords in a recording.
 pub const KEYWORD: Application =
-    Application { package: "fixie-emulated", binary: "keyword", features: None };
+    Application { workspace: "", package: "fixie-emulated", binary: "keyword", features: None };
 
 /// Recognises activities in a recording.
 pub const MOTION: Application =
-    Application { package: "fixie-emulated", binary: "motion", features: None };
+    Application { workspace: "", package: "fixie-emulated", binary: "motion", features: None };
 
 /// Classifies recorded pictures.
 pub const CAMERA: Application =
-    Application { package: "fixie-emulated", binary: "camera", features: None };
+    Application { workspace: "", package: "fixie-emulated", binary: "camera", features: None };
 
 /// A program built for a board.
 #[derive(Debug, Clone)]
@@ -95,7 +101,7 @@ pub fn build(
     progress(Stage::Firmware { application: application.binary, board });
     let features = application.features.map(|features| ["--no-default-features", "-F", features]);
     let output = site
-        .cargo("build")?
+        .cargo("build", application.workspace)?
         .args(["--package", application.package, "--bin", application.binary])
         .args(["--message-format", "json-render-diagnostics"])
         .args(features.iter().flatten())
@@ -105,6 +111,65 @@ pub fn build(
     let elf = fs::read(&elf).map_err(EmulatorError::io(&elf))?;
     store.keep(&elf)?;
     Ok(elf)
+}
+
+/// Builds all programs of a package at once, with some of its features. Gives each one's name and
+/// linked file, by name.
+///
+/// # Errors
+///
+/// No compiler, no sources, or a build that fails.
+pub fn build_all(
+    platform: Platform,
+    package: Application,
+    progress: &dyn Fn(Stage),
+) -> Result<Vec<(String, Vec<u8>)>, EmulatorError> {
+    let board = platform.name;
+    let site = Site::prepare(platform, progress)?;
+    let output = site
+        .cargo("build", package.workspace)?
+        .args(["--package", package.package, "--bins"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .args(package.features.iter().flat_map(|features| ["-F", features]))
+        .output()
+        .map_err(EmulatorError::start("cargo"))?;
+    if !output.status.success() {
+        return Err(build_error(board, package, &output));
+    }
+    let mut programs = Vec::new();
+    for message in messages(&output) {
+        if let Some(path) = message["executable"].as_str() {
+            let name = message["target"]["name"].as_str().unwrap_or_default().to_owned();
+            programs.push((name, fs::read(path).map_err(EmulatorError::io(path))?));
+        }
+    }
+    programs.sort();
+    Ok(programs)
+}
+
+/// Lints a package as it is compiled for a platform, with every warning an error.
+///
+/// # Errors
+///
+/// No compiler, no sources, or a complaint.
+pub fn lint_package(
+    platform: Platform,
+    package: Application,
+    progress: &dyn Fn(Stage),
+) -> Result<(), EmulatorError> {
+    let board = platform.name;
+    let site = Site::prepare(platform, progress)?;
+    let output = site
+        .cargo("clippy", package.workspace)?
+        .args(["--package", package.package, "--no-deps", "--quiet"])
+        .args(package.features.iter().flat_map(|features| ["-F", features]))
+        .args(["--", "-D", "warnings"])
+        .output()
+        .map_err(EmulatorError::start("cargo"))?;
+    output.status.success().then_some(()).ok_or_else(|| EmulatorError::Build {
+        what: format!("{} for {board}", package.package),
+        output: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
 /// Lints all firmware as it is compiled for a board, with every warning an error.
@@ -120,7 +185,7 @@ pub fn lint(
     let site = Site::prepare(board.platform(), progress)?;
     site.place_image(Some(image))?;
     let output = site
-        .cargo("clippy")?
+        .cargo("clippy", "")?
         .args(["--workspace", "--features", "fixie-bench/device", "--quiet"])
         .args(["--", "-D", "warnings"])
         .output()
@@ -142,11 +207,16 @@ pub(crate) fn artifact(
     select: impl Fn(&Value) -> Option<&str>,
 ) -> Option<PathBuf> {
     output.status.success().then_some(())?;
+    messages(output).iter().find_map(|message| select(message).map(PathBuf::from))
+}
+
+/// Cargo's messages about what it built.
+fn messages(output: &Output) -> Vec<Value> {
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["reason"] == "compiler-artifact")
-        .find_map(|message| select(&message).map(PathBuf::from))
+        .collect()
 }
 
 fn build_error(board: &'static str, application: Application, output: &Output) -> EmulatorError {

@@ -19,6 +19,7 @@ pub(crate) struct Site {
     pub directory: PathBuf,
     /// The compiler.
     pub toolchain: Toolchain,
+    builds: PathBuf,
     platform: Platform,
     sysroot: Option<PathBuf>,
     _lock: Lock,
@@ -31,10 +32,12 @@ impl Site {
         let toolchain = Toolchain::find(platform.target)?;
         let sysroot = sysroot::for_target(&workspace, &toolchain, platform.target, progress)?;
         let directory = workspace.cache(Path::new("firmware").join(platform.name))?;
-        let lock = Lock::acquire(&directory)?;
+        let builds = workspace.cache(Path::new("firmware").join(platform.builds))?;
+        let lock = Lock::acquire(&builds)?;
         let sources = workspace.root.join("firmware");
         write_if_changed(&directory.join("memory.x"), platform.memory_x.as_bytes())?;
-        Ok(Self { sources, directory, toolchain, platform, sysroot, _lock: lock })
+        let builds = builds.join("build");
+        Ok(Self { sources, directory, builds, toolchain, platform, sysroot, _lock: lock })
     }
 
     /// Puts the image where the next build takes it from.
@@ -54,14 +57,14 @@ impl Site {
         self.directory.join("image.fixie")
     }
 
-    /// A subcommand of cargo's on the firmware workspace, for this board.
-    pub fn cargo(&self, subcommand: &str) -> Result<Command, EmulatorError> {
+    /// A subcommand of cargo's for this board, on a workspace below the firmware's or on that.
+    pub fn cargo(&self, subcommand: &str, workspace: &str) -> Result<Command, EmulatorError> {
         let mut command = self.toolchain.cargo();
         command
-            .current_dir(&self.sources)
+            .current_dir(self.sources.join(workspace))
             .args([subcommand, "--release", "--locked", "--target", self.platform.target])
             .arg("--target-dir")
-            .arg(self.directory.join("build"))
+            .arg(&self.builds)
             .env("CARGO_ENCODED_RUSTFLAGS", self.flags()?)
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", self.platform.opt_level)
             .env("FIXIE_IMAGE", self.image_path())
@@ -72,7 +75,7 @@ impl Site {
     /// The compiler's flags, in the form of `CARGO_ENCODED_RUSTFLAGS`.
     fn flags(&self) -> Result<String, EmulatorError> {
         let mut flags = vec![
-            "-Clink-arg=-Tlink.x".to_owned(),
+            format!("-Clink-arg=-T{}", self.platform.link_script),
             format!("-Clink-arg=-L{}", self.directory.display()), // memory.x
         ];
         flags.extend(self.platform.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));

@@ -40,7 +40,7 @@ pub const STAGES: &[Stage] = &[
     Stage { name: "lint", about: "clippy, warnings are errors", is_quick: true, run: lint },
     Stage { name: "docs", about: "the documentation builds", is_quick: true, run: docs },
     Stage { name: "host", about: "tests on this machine", is_quick: true, run: host },
-    Stage { name: "firmware", about: "clippy on the firmware", is_quick: false, run: firmware },
+    Stage { name: "firmware", about: "clippy, and all boards", is_quick: false, run: firmware },
     Stage { name: "size", about: "no panic, no heap on any board", is_quick: false, run: size },
     Stage { name: "emulated", about: "tests on emulated cores", is_quick: false, run: emulated },
     Stage { name: "budgets", about: "the checked-in figures", is_quick: false, run: budgets },
@@ -67,6 +67,9 @@ const EMULATED_TESTS: [&str; 9] = [
 /// Firmware is linted as it is compiled for one board of each architecture.
 const LINTED: [&str; 2] = ["cortex-m4", "rv32"];
 
+/// The workspaces of boards, below `firmware/boards`.
+const BOARD_FAMILIES: [&str; 4] = ["esp32", "nrf52", "rp", "stm32"];
+
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 60;
 
@@ -78,6 +81,10 @@ fn set_up() -> Result<Verdict> {
 fn format() -> Result<Verdict> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     run(cargo(&["fmt", "--all", "--check"]).current_dir(root().join("firmware")))?;
+    for family in BOARD_FAMILIES {
+        let boards = root().join("firmware/boards").join(family);
+        run(cargo(&["fmt", "--check"]).current_dir(boards))?;
+    }
     Ok(Verdict::Passed)
 }
 
@@ -107,6 +114,7 @@ fn firmware() -> Result<Verdict> {
         let image = fs::read(model.convert(board, &directory)?)?;
         firmware::lint(board, &image, &|_| {})?;
     }
+    run(&mut cargo(&["test", "--release", "--workspace", "--test", "boards"]))?;
     Ok(Verdict::Passed)
 }
 

@@ -1,0 +1,77 @@
+//! Every application builds for every board that one can buy, and what it takes is written down.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use fixie_device::board::{BOARDS, Board};
+use fixie_device::firmware::APPLICATIONS;
+use fixie_emulator::elf::Elf;
+use fixie_emulator::firmware::{build_all, lint_package};
+use fixie_emulator::toolchain::Toolchain;
+
+/// Between these lines of the page of the boards stands the table, and which compiler made it.
+const OPENING: &str = "<!-- sizes -->\n";
+const CLOSING: &str = "<!-- end of sizes -->\n";
+
+/// A board of each family, for what is the same on all of them.
+const OF_EACH_FAMILY: [&str; 4] = ["esp32-c3", "nrf52840-dk", "nucleo-h743zi", "pico2"];
+
+/// Writes the table with `FIXIE_BLESS=1`.
+#[test]
+fn every_application_builds_for_every_board() {
+    let compiler = compiler();
+    let mut fresh = format!(
+        "Bytes of flash / of RAM for variables, by {compiler}:\n\n| board |{}\n|---|{}\n",
+        APPLICATIONS.iter().fold(String::new(), |row, (name, _)| row + &format!(" {name} |")),
+        "--:|".repeat(APPLICATIONS.len()),
+    );
+    for board in BOARDS.iter().filter(|board| board.family.is_some()) {
+        writeln!(fresh, "| `{}` |{}", board.name, row(board)).unwrap();
+    }
+    let page = fs::read_to_string(page()).unwrap();
+    let (before, rest) = page.split_once(OPENING).unwrap();
+    let (table, after) = rest.split_once(CLOSING).unwrap();
+    if env::var_os("FIXIE_BLESS").is_some() {
+        let page_now = [before, OPENING, &fresh, CLOSING, after].concat();
+        fs::write(self::page(), page_now).unwrap();
+    } else if table.contains(&compiler) {
+        assert_eq!(fresh, table, "if that is meant, run this test with FIXIE_BLESS=1");
+    } else {
+        println!("NOT COMPARED: the sizes, which are of another compiler");
+    }
+}
+
+#[test]
+fn the_crates_of_the_boards_have_no_lints() {
+    for name in OF_EACH_FAMILY {
+        let board = Board::find(name).unwrap();
+        let package = APPLICATIONS[0].1.on(board).unwrap();
+        lint_package(board.platform(), package, &|_| {}).unwrap_or_else(|error| panic!("{error}"));
+    }
+}
+
+/// What each application takes.
+fn row(board: &Board) -> String {
+    let package = APPLICATIONS[0].1.on(board).unwrap();
+    let programs = build_all(board.platform(), package, &|_| {})
+        .unwrap_or_else(|error| panic!("{}: {error}", board.name));
+    let names = programs.iter().map(|(name, _)| name.as_str());
+    assert!(names.eq(APPLICATIONS.iter().map(|(name, _)| *name)), "{}", board.name);
+    programs.iter().fold(String::new(), |row, (name, bytes)| {
+        let elf = Elf::parse(bytes).unwrap();
+        let (flash, ram) = (elf.flash_bytes(), elf.ram_bytes());
+        let space = u64::from(board.firmware.len_bytes);
+        assert!(flash <= space, "{name} takes {flash} of {space} bytes on {}", board.name);
+        row + &format!(" {flash} / {ram} |")
+    })
+}
+
+fn compiler() -> String {
+    Toolchain::find(BOARDS[0].target).unwrap().release().to_owned()
+}
+
+fn page() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "../../firmware/boards/README.md"].iter().collect()
+}
