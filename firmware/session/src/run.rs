@@ -13,6 +13,7 @@ use crate::{Board, halt};
 
 /// Binds the image of the image region to the arena. The application is made where it stays, not on
 /// the stack.
+#[expect(clippy::mut_from_ref, reason = "the cell gives its content out once")]
 pub fn start<A>(
     place: &'static StaticCell<Result<A, StartError>>,
     new: impl FnOnce(&'static [u8], &'static mut [u8]) -> Result<A, StartError>,

@@ -8,7 +8,7 @@ pub fn start() {
     // SAFETY: MPCER (0x7E0) selects what is counted, bit 0 being cycles, and MPCMR (0x7E1) lets it
     // count; nothing else uses this counter.
     unsafe {
-        asm!("csrw 0x7E0, {one}", "csrw 0x7E1, {one}", one = in(reg) 1, options(nomem, nostack))
+        asm!("csrw 0x7E0, {one}", "csrw 0x7E1, {one}", one = in(reg) 1, options(nomem, nostack));
     }
 }
 
@@ -16,6 +16,6 @@ pub fn start() {
 pub fn now() -> u32 {
     let cycles;
     // SAFETY: reads MPCCR.
-    unsafe { asm!("csrr {}, 0x7E2", out(reg) cycles, options(nomem, nostack)) }
+    unsafe { asm!("csrr {}, 0x7E2", out(reg) cycles, options(nomem, nostack)) };
     cycles
 }

@@ -14,8 +14,9 @@ use crate::stop;
 /// Bytes in the FIFO at which it interrupts; it holds 128.
 const THRESHOLD: u16 = 32;
 
-static LINE: Mutex<RefCell<Option<(Uart<'static, Blocking>, Sender<u8>)>>> =
-    Mutex::new(RefCell::new(None));
+type Line = (Uart<'static, Blocking>, Sender<u8>);
+
+static LINE: Mutex<RefCell<Option<Line>>> = Mutex::new(RefCell::new(None));
 
 /// Starts receiving, at 115 200 baud.
 pub fn start(peripherals: Peripherals) -> Receiver<u8> {

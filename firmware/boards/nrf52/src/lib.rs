@@ -2,7 +2,7 @@
 //!
 //! | what | how | pins |
 //! |---|---|---|
-//! | microphone | PDM, mono, EasyDMA | clock P0.30, data P0.31 |
+//! | microphone | PDM, mono, DMA | clock P0.30, data P0.31 |
 //! | motion sensor | I²C at 400 kHz | SDA P0.26, SCL P0.27 |
 //! | serial line | UART at 115 200 baud, the debugger's virtual port | RX P0.08, TX P0.06 |
 //!
@@ -70,10 +70,9 @@ impl Board for Dk {
     fn microphone(self) -> Self::Microphone {
         static CHANNEL: ConstStaticCell<Channel<i16, 2048>> = ConstStaticCell::new(Channel::new());
         let (sender, receiver) = CHANNEL.take().split();
-        let mut config = pdm::Config::default();
         // 1 280 000 / 80 = 16 000 samples a second.
-        config.frequency = Frequency::_1280k;
-        config.ratio = Ratio::Ratio80;
+        let (frequency, ratio) = (Frequency::_1280k, Ratio::Ratio80);
+        let config = pdm::Config { frequency, ratio, ..pdm::Config::default() };
         let Peripherals { PDM, P0_30, P0_31, .. } = self.peripherals;
         let microphone = Pdm::new(PDM, Interrupts, P0_30, P0_31, config);
         spawn(self.sampling, listen(microphone, sender));

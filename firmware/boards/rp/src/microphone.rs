@@ -58,7 +58,8 @@ pub fn start(
 
 #[cfg_attr(target_arch = "arm", interrupt)]
 // SAFETY: no other item has the name, by which the HAL's dispatcher calls it.
-#[cfg_attr(target_arch = "riscv32", unsafe(no_mangle), expect(non_snake_case))]
+#[cfg_attr(target_arch = "riscv32", unsafe(no_mangle))]
+#[cfg_attr(target_arch = "riscv32", expect(non_snake_case, clippy::no_mangle_with_rust_abi))]
 fn ADC_IRQ_FIFO() {
     critical_section::with(|token| {
         if let Some(Microphone { fifo, level, sender }) = MICROPHONE.borrow_ref_mut(token).as_mut()

@@ -35,7 +35,8 @@ pub fn unmask(interrupt: hal::pac::Interrupt) {
 
 #[cfg_attr(target_arch = "arm", interrupt)]
 // SAFETY: no other item has the name, by which the HAL's dispatcher calls it.
-#[cfg_attr(target_arch = "riscv32", unsafe(no_mangle), expect(non_snake_case))]
+#[cfg_attr(target_arch = "riscv32", unsafe(no_mangle))]
+#[cfg_attr(target_arch = "riscv32", expect(non_snake_case, clippy::no_mangle_with_rust_abi))]
 fn TIMER0_IRQ_0() {
     crate::wake();
 }

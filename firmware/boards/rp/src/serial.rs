@@ -17,7 +17,9 @@ use crate::chip::{self, hal::pac};
 type UartPins = (Pin<Gpio0, FunctionUart, PullDown>, Pin<Gpio1, FunctionUart, PullDown>);
 type Uart = UartPeripheral<Enabled, pac::UART0, UartPins>;
 
-static LINE: Mutex<RefCell<Option<(Uart, Sender<u8>)>>> = Mutex::new(RefCell::new(None));
+type Line = (Uart, Sender<u8>);
+
+static LINE: Mutex<RefCell<Option<Line>>> = Mutex::new(RefCell::new(None));
 
 /// Starts receiving, at 115 200 baud.
 pub fn start(
@@ -41,7 +43,8 @@ pub fn start(
 
 #[cfg_attr(target_arch = "arm", interrupt)]
 // SAFETY: no other item has the name, by which the HAL's dispatcher calls it.
-#[cfg_attr(target_arch = "riscv32", unsafe(no_mangle), expect(non_snake_case))]
+#[cfg_attr(target_arch = "riscv32", unsafe(no_mangle))]
+#[cfg_attr(target_arch = "riscv32", expect(non_snake_case, clippy::no_mangle_with_rust_abi))]
 fn UART0_IRQ() {
     critical_section::with(|token| {
         if let Some((uart, sender)) = LINE.borrow_ref_mut(token).as_mut() {
