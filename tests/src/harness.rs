@@ -107,7 +107,10 @@ fn run(mut engine: Engine<'_, ALL_OPS>) -> Vec<u8> {
                 input => fill(input.expect("the input exists")),
             }
         }
-        let fill_row = |row: InputRow<'_>| Ok::<_, RunError>(fill(row.port));
+        let fill_row = |row: InputRow<'_>| {
+            fill(row.port);
+            Ok::<_, RunError>(())
+        };
         engine.run_rows(fill_row).expect("what binds, runs");
         for index in 0..engine.image().output_count() {
             outputs.extend_from_slice(engine.output(index).expect("the output exists").bytes());

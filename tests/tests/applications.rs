@@ -1,5 +1,6 @@
 //! The applications on this machine: what goes into the models, and images that they cannot use.
 //! Whole sessions, from recordings to decisions, are in `tests/applications`.
+#![expect(clippy::large_stack_arrays, reason = "the stack of a host has room for them")]
 
 use std::convert::Infallible;
 use std::f64::consts::LN_2;

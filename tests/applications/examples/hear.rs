@@ -1,5 +1,6 @@
 //! What the keyword application hears in a long recording, on the host: `hear IMAGE TALK.npz`, with
 //! a recording by `tools/models/talk.py`.
+#![expect(clippy::large_stack_arrays, reason = "the stack of a host has room for them")]
 
 use std::env;
 use std::error::Error;

@@ -21,6 +21,7 @@ use crate::session::{Network, SessionError};
 use crate::target::Target;
 
 /// What a user may choose.
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The core to pack weights for.

@@ -73,7 +73,7 @@ impl Target {
                 &[Opcode::ConvBlocked, Opcode::Conv]
             }
             Self::CortexM55 => &[Opcode::ConvVectors, Opcode::Conv],
-            _ => &[Opcode::Conv],
+            Self::Generic => &[Opcode::Conv],
         }
     }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use defmt_decoder::{DecodeError, StreamDecoder, Table};
+use defmt_parser::Level;
 
 use crate::EmulatorError;
 
@@ -59,7 +60,7 @@ impl Decoder<'_> {
         match self.stream.decode() {
             Ok(frame) => Ok(Some(Record {
                 timestamp: frame.display_timestamp().map_or_else(String::new, |t| t.to_string()),
-                level: frame.level().map(|level| level.as_str()),
+                level: frame.level().map(Level::as_str),
                 message: frame.display_message().to_string(),
             })),
             Err(DecodeError::UnexpectedEof) => Ok(None),

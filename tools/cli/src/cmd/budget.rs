@@ -14,6 +14,7 @@ use crate::progress::Progress;
 use crate::{output, table};
 
 /// With any of these the grids of all layers are searched for.
+#[expect(clippy::struct_field_names, reason = "the fields are named as the flags are")]
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Search")]
 pub struct Budget {
@@ -88,12 +89,13 @@ pub fn frontier(report: &Report) -> String {
     });
     let header = ["", "#bytes (est.)", "#×", "#score", "#loss", "#expected", "#MACs", "grids"];
     let mut text = table::table(header, rows.collect());
-    text += &format!(
+    let origin = format!(
         "\n\n{} in points; the original has {:.2}{}\n",
         report.measure,
         100.0 * report.original,
         if report.complete { "" } else { "; the search was interrupted" }
     );
+    text += &origin;
     text
 }
 

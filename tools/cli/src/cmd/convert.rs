@@ -25,6 +25,7 @@ use crate::table;
 ///
 /// A float model is quantised with calibration data: some dozens of typical samples, without labels.
 /// A model that is quantised already (QDQ or `QOperator` form) keeps its scales and needs none.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Debug, Args)]
 pub struct Cmd {
     /// The trained model.

@@ -124,10 +124,14 @@ impl Comparison {
         text += "\n";
         for (index, layer) in self.layers.iter().enumerate() {
             if let Some(advice) = &layer.advice {
-                text += &format!("\n {index} {}: {advice}", table::name(&layer.layer));
+                let name = table::name(&layer.layer);
+                let line = format!("\n {index} {name}: {advice}");
+                text += &line;
             }
         }
-        text += &format!("\n {} against {}, {} samples\n", self.image, self.other, self.samples);
+        let origin =
+            format!("\n {} against {}, {} samples\n", self.image, self.other, self.samples);
+        text += &origin;
         text
     }
 }

@@ -121,7 +121,7 @@ impl Pair {
 }
 
 fn largest(values: ArrayViewD<'_, f32>) -> f64 {
-    values.iter().fold(0.0, |largest, &w| f64::from(w).abs().max(largest))
+    values.into_iter().fold(0.0, |largest, &w| f64::from(w).abs().max(largest))
 }
 
 /// Whether a node is a convolution or matrix product of real numbers.

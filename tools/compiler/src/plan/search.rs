@@ -111,12 +111,11 @@ impl Search<'_> {
         let arena_len = arrange(self.program, &choice, effort).arena_len as f64;
         let spent = cost::instructions(self.program, &choice) / self.whole;
         let score = match self.optimize {
-            Optimize::Latency => spent.ln(),
             Optimize::Balanced | Optimize::Size => arena_len.ln() + 3.0 * spent.ln(),
             Optimize::Ram => arena_len.ln() + 0.001 * spent.ln(),
             // What does not fit is worse than all that fits.
             Optimize::Within(bytes) if arena_len > bytes as f64 => MISFIT + arena_len.ln(),
-            Optimize::Within(_) => spent.ln(),
+            Optimize::Latency | Optimize::Within(_) => spent.ln(),
         };
         Judged { choice, score }
     }
@@ -220,7 +219,7 @@ mod tests {
             assert!(plan(&program, optimize).arena_len <= bytes, "{bytes}");
             cost::instructions(&program, &choice(&program, optimize))
         };
-        let costs = [least, (least + whole) / 2, whole].map(cost);
+        let costs = [least, usize::midpoint(least, whole), whole].map(cost);
         assert!(costs[0] >= costs[1] && costs[1] >= costs[2], "{costs:?}");
         assert_eq!(costs[2], cost::instructions(&program, &Choice::default()));
         assert!(plan(&program, Optimize::Within(least / 2)).arena_len > least / 2);

@@ -50,8 +50,8 @@ impl WeightStatistics {
 
     /// Bytes in which the weights are stored at best: packed, or `coded` where that is allowed.
     ///
-    /// An estimate: a coder is taken to be within [`CODER_LOSS`] of the entropy and to need
-    /// [`CODER_TABLE`] bytes for what it knows about a layer.
+    /// An estimate: a coder is taken to be within `CODER_LOSS` of the entropy and to need
+    /// `CODER_TABLE` bytes for what it knows about a layer.
     pub fn stored_bytes(&self, coded: bool) -> usize {
         let packed = self.packed_bytes();
         let estimate = self.coded_bytes() * (1.0 + CODER_LOSS) + CODER_TABLE;

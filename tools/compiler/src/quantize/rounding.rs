@@ -15,7 +15,7 @@
 //! (the idea of GPTAQ, Li et al. 2025, arXiv 2504.02692). On few samples that change is mostly
 //! chance; as much of it is made as one half of the samples says to be right for the other.
 //!
-//! What was rounded early could not know the errors of the rest. Coordinate descent (QuantEase,
+//! What was rounded early could not know the errors of the rest. Coordinate descent (`QuantEase`,
 //! Behdin et al. 2023, arXiv 2309.01885) rounds each weight again in view of all others until none
 //! changes; the error only falls.
 

@@ -64,7 +64,7 @@ const AFFINE: [(f32, f32); 5] = [(0.0, 6.0), (-1.0, 1.0), (-5.0, 0.0), (-0.1, 10
 #[test]
 fn ranges_become_scales_in_which_zero_is_exact() {
     for (min, max) in AFFINE {
-        let quant = activations::affine(Range::new(min, max));
+        let quant = affine(Range::new(min, max));
         let (low, high) = (quant.dequantize(-128, 0), quant.dequantize(127, 0));
         let half = f64::from(quant.scale()) / 2.0 + 1e-6;
         assert_eq!(quant.quantize(0.0, 0), quant.zero_point);
@@ -148,7 +148,7 @@ fn what_only_moves_shares_the_widest_range() {
     let padded = net.node("padded", pad, &[joined], &[1, 5]);
     let shaped = net.node("shaped", Op::Reshape, &[padded], &[5, 1]);
     let graph = net.quantized(shaped, &[("x", -1.0, 2.0), ("y", -0.5, 4.0)]).unwrap();
-    let expected = activations::affine(Range::new(-7.0, 4.0));
+    let expected = affine(Range::new(-7.0, 4.0));
     for name in ["x", "y", "joined", "padded", "shaped"] {
         assert_eq!(quant_of(&graph, name), expected, "{name}");
     }
@@ -178,7 +178,7 @@ fn functions_that_are_joined_give_up_their_customary_scale() {
     let s = net.node("sigmoid", Op::Unary(Unary::Sigmoid), &[x], &[1, 4]);
     let j = net.node("joined", Op::Concat { axis: 1 }, &[s, x], &[1, 8]);
     let graph = net.quantized(j, &[("x", -3.0, 3.0)]).unwrap();
-    assert_eq!(quant_of(&graph, "sigmoid"), activations::affine(Range::new(-3.0, 3.0)));
+    assert_eq!(quant_of(&graph, "sigmoid"), affine(Range::new(-3.0, 3.0)));
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn clamps_narrow_ranges() {
     let y = net.node("y", Op::Add, &[x, x], &[1, 4]);
     net.graph.nodes[0].clamp = Some((0.0, 6.0));
     let graph = net.quantized(y, &[("x", -3.0, 3.0), ("y", -6.0, 9.0)]).unwrap();
-    assert_eq!(quant_of(&graph, "y"), activations::affine(Range::new(0.0, 6.0)));
+    assert_eq!(quant_of(&graph, "y"), affine(Range::new(0.0, 6.0)));
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn where_given_scales_meet_values_are_converted() {
     net.give(x, 1.0, -128);
     net.give(y, 1.0, 127);
     let graph = net.quantized(j, &[]).unwrap();
-    assert_eq!(quant_of(&graph, "joined"), activations::affine(Range::new(-255.0, 255.0)));
+    assert_eq!(quant_of(&graph, "joined"), affine(Range::new(-255.0, 255.0)));
     assert_eq!(names(&graph), ["x/converted", "y/converted", "joined"]);
 }
 
@@ -240,7 +240,7 @@ fn functions_of_quantised_tensors_need_no_data() {
     net.give(x, 0.1, 0);
     let r = net.node("leaky", Op::Unary(Unary::LeakyRelu { alpha: 0.5 }), &[x], &[1, 4]);
     let graph = net.quantized(r, &[]).unwrap();
-    assert_eq!(quant_of(&graph, "leaky"), activations::affine(Range::new(-6.4, 12.7)));
+    assert_eq!(quant_of(&graph, "leaky"), affine(Range::new(-6.4, 12.7)));
 }
 
 #[test]
@@ -265,7 +265,7 @@ fn a_pass_made_source_takes_the_range_of_what_it_becomes() {
     let a = net.node("sum/moved0", Op::Add, &[x, x], &[1, 4]);
     let y = net.node("sum", Op::Reshape, &[a], &[4, 1]);
     let graph = net.quantized(y, &[("x", 0.0, 1.0), ("sum", 0.0, 2.0)]).unwrap();
-    assert_eq!(quant_of(&graph, "sum/moved0"), activations::affine(Range::new(0.0, 2.0)));
+    assert_eq!(quant_of(&graph, "sum/moved0"), affine(Range::new(0.0, 2.0)));
 }
 
 #[test]
@@ -275,7 +275,7 @@ fn states_keep_their_integers_between_runs() {
     let next = net.node("next", Op::Add, &[state, state], &[1, 4]);
     net.graph.states.push((next, state));
     let graph = net.quantized(next, &[("state", -1.0, 0.5), ("next", 0.0, 2.0)]).unwrap();
-    assert_eq!(quant_of(&graph, "state"), activations::affine(Range::new(-1.0, 2.0)));
+    assert_eq!(quant_of(&graph, "state"), affine(Range::new(-1.0, 2.0)));
     assert_eq!(quant_of(&graph, "next"), quant_of(&graph, "state"));
 
     let mut net = Net::default();

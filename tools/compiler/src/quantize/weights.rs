@@ -157,14 +157,12 @@ impl Steps {
         if sum * self.input_limit < LEAST_EFFECT * self.output {
             return Channel { scale: floor, integers: vec![0; weights.len()] };
         }
-        match compensation {
-            Some(compensation) => grid.compensated(weights, floor, compensation),
-            None => {
-                let scale = single(grid.scale(weights).max(floor));
-                let integers = weights.iter().map(|&w| grid.integer(w, scale)).collect();
-                Channel { scale, integers }
-            }
+        if let Some(compensation) = compensation {
+            return grid.compensated(weights, floor, compensation);
         }
+        let scale = single(grid.scale(weights).max(floor));
+        let integers = weights.iter().map(|&w| grid.integer(w, scale)).collect();
+        Channel { scale, integers }
     }
 }
 

@@ -38,7 +38,7 @@ fn port(tensor: u16) -> Port {
         zero_point: 0,
         dims: [ELEMENTS, 1, 1, 1, 1, 1],
         order: [0; 6],
-        reserved: 0,
+        rows: 0,
     }
 }
 

@@ -32,12 +32,6 @@ pub fn two_tables(first: &[i8; 256], second: &[i8; 256], arena_bytes: u32) -> Ve
     image.build()
 }
 
-/// The host's answer.
-pub fn expected(first: &[i8; 256], second: &[i8; 256], input: &[u8]) -> Vec<u8> {
-    let look_up = |table: &[i8; 256], index: u8| table[usize::from(index)] as u8;
-    input.iter().map(|&value| look_up(second, look_up(first, value))).collect()
-}
-
 fn port(tensor: u16) -> Port {
     Port {
         tensor,

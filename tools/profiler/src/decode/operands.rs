@@ -53,8 +53,8 @@ pub(super) fn short(code: u16) -> Issue {
         0b0_0000..=0b0_0010 => shifter(0, rm, rd),
         0b0_0011 if bits(code, 10, 1) == 1 => alu(rm, rd),
         0b0_0011 => alu(rm | low(code, 6), rd),
-        0b0_0100 => alu(0, low(code, 8)), // MOV
-        0b0_0101 => alu(low(code, 8), 0), // CMP
+        0b0_0100 | 0b1_0100 => alu(0, low(code, 8)), // MOV, ADR
+        0b0_0101 => alu(low(code, 8), 0),            // CMP
         0b0_0110 | 0b0_0111 => alu(low(code, 8), low(code, 8)), // ADD, SUB
         0b0_1000 if bits(code, 10, 1) == 1 => high_register(code),
         0b0_1000 => register_arithmetic(code),
@@ -67,7 +67,6 @@ pub(super) fn short(code: u16) -> Issue {
         0b0_1101 | 0b0_1111 | 0b1_0001 => load(rm, rd, code >> 11 == 0b0_1101),
         0b1_0010 => store(bit(SP.into()), low(code, 8)),
         0b1_0011 => load(bit(SP.into()), low(code, 8), true),
-        0b1_0100 => alu(0, low(code, 8)),
         0b1_0101 => alu(bit(SP.into()), low(code, 8)),
         0b1_0110 | 0b1_0111 => miscellaneous(code),
         0b1_1000 | 0b1_1001 => several(bits(code, 0, 8), low(code, 8), bits(code, 11, 1) == 1),
