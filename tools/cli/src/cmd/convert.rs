@@ -146,7 +146,8 @@ impl Cmd {
     pub fn run(self) -> Result<(), Failure> {
         let output = OutputFile::at(&self.output)?;
         let model = load_model(&self.model, &self.shape, &self.state)?;
-        let calibration = self.calib.as_deref().map(|path| load_data(path, &model)).transpose()?;
+        let calibration =
+            self.calib.as_deref().map(|path| load_data("calibrate", path, &model)).transpose()?;
         let options = Options {
             target: self.target,
             calibrator: self.percentile.unwrap_or(self.calibrator),
@@ -191,7 +192,8 @@ impl Cmd {
             let cause = "a search needs calibration samples";
             return Err(Failure::new(what(), cause).help("give --calib DATA.npz"));
         };
-        let data = self.budget.data.as_deref().map(|path| load_data(path, model)).transpose()?;
+        let data =
+            self.budget.data.as_deref().map(|path| load_data("search", path, model)).transpose()?;
         budget::search_with_progress(model, calibration, data.as_ref(), choice).context(what)
     }
 }
@@ -205,9 +207,8 @@ fn load_model(
     Model::load(path, &options).context(|| format!("cannot convert {}", path.display()))
 }
 
-fn load_data(path: &Path, model: &Model) -> Result<Dataset, Failure> {
-    Dataset::load(path, model.inputs())
-        .context(|| format!("cannot use the samples in {}", path.display()))
+fn load_data(what: &str, path: &Path, model: &Model) -> Result<Dataset, Failure> {
+    Dataset::load(path, model.inputs()).context(|| format!("cannot {what} with {}", path.display()))
 }
 
 /// Compiles, with a bar for the calibration.
