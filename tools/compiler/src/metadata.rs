@@ -55,8 +55,9 @@ pub struct Layer {
     pub macs: u64,
     /// Bytes of weights and per-channel constants.
     pub weight_bytes: usize,
-    /// Its weights, for convolutions and matrix products.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Its weights, for convolutions and matrix products. Not in the image where they use the whole
+    /// grid of 8 bits, as most do: names and numbers of every layer would cost it some bytes.
+    #[serde(default, skip_serializing_if = "is_ordinary")]
     pub weights: Option<WeightStatistics>,
     /// The tensor that it computes, or part of which it computes.
     pub output: LayerOutput,
@@ -92,6 +93,12 @@ fn channels_last() -> Vec<usize> {
 
 fn is_channels_last(order: &[usize]) -> bool {
     order == channels_last()
+}
+
+/// Whether weights are not on a coarser grid than that of 8 bits.
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+fn is_ordinary(weights: &Option<WeightStatistics>) -> bool {
+    weights.is_none_or(|weights| weights.largest >= i8::MAX as u32)
 }
 
 /// Why an image's metadata cannot be used.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::models::{self, Model, fixie, output};
 use crate::process::root;
 
-/// Write docs/quantization.md: score, size and cost of the models with every method
+/// Write tools/compiler/QUANTIZATION.md: score, size and cost of the models with every method
 ///
 /// Models without calibration or evaluation data are left out, and so are those that are not here.
 #[derive(Args)]
@@ -122,8 +122,7 @@ impl Command {
             print!("{text}");
             return Ok(());
         }
-        let path = root().join("docs/quantization.md");
-        fs::create_dir_all(root().join("docs"))?;
+        let path = root().join("tools/compiler/QUANTIZATION.md");
         fs::write(&path, text).with_context(|| path.display().to_string())
     }
 }
