@@ -37,7 +37,16 @@ fn every_application_builds_for_every_board() {
         let page_now = [before, OPENING, &fresh, CLOSING, after].concat();
         fs::write(self::page(), page_now).unwrap();
     } else if table.contains(&compiler) {
-        assert_eq!(fresh, table, "if that is meant, run this test with FIXIE_BLESS=1");
+        let same = |(fresh, written): (&str, &str)| match (fresh.parse(), written.parse()) {
+            (Ok(fresh), Ok(written)) => differ_little(fresh, written),
+            _ => fresh == written,
+        };
+        let words = fresh.split_whitespace().zip(table.split_whitespace());
+        assert!(
+            fresh.split_whitespace().count() == table.split_whitespace().count()
+                && words.clone().all(same),
+            "if that is meant, run this test with FIXIE_BLESS=1; it is now\n{fresh}"
+        );
     } else {
         println!("NOT COMPARED: the sizes, which are of another compiler");
     }
@@ -50,6 +59,12 @@ fn the_crates_of_the_boards_have_no_lints() {
         let package = APPLICATIONS[0].1.on(board).unwrap();
         lint_package(board.platform(), package, &|_| {}).unwrap_or_else(|error| panic!("{error}"));
     }
+}
+
+/// Whether two sizes differ by less than a hundredth: the texts of panics hold the paths of the
+/// sources, so that what is built elsewhere is a little longer or shorter.
+fn differ_little(fresh: u64, written: u64) -> bool {
+    fresh.abs_diff(written) * 100 <= written
 }
 
 /// What each application takes.

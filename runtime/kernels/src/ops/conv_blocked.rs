@@ -68,6 +68,7 @@ pub fn scratch_len(params: &op::Conv) -> Option<usize> {
 }
 
 /// Whether the operator takes this convolution: it has a block of pixels.
+#[cfg(any(feature = "pack", test))]
 pub fn takes(params: &op::Conv) -> bool {
     let pixels = u32::from(params.window.out_h).wrapping_mul(params.window.out_w.into());
     params.shift == 0 && pixels >= BLOCK as u32
