@@ -39,24 +39,24 @@ fn main() {
     if armv8m {
         println!("cargo::rustc-cfg=fixie_armv8m");
     }
-    if target.starts_with("thumbv7em") || (armv8m && chooses(&flags, &DSP_CORES, "+dsp")) {
+    if target.starts_with("thumbv7em") || (armv8m && chooses(&flags, &DSP_CORES, Some("+dsp"))) {
         println!("cargo::rustc-cfg=fixie_dsp");
     }
-    if chooses(&flags, &DUAL_ISSUE_CORES, "") {
+    if chooses(&flags, &DUAL_ISSUE_CORES, None) {
         println!("cargo::rustc-cfg=fixie_dual_issue");
     }
-    if armv8m && chooses(&flags, &HELIUM_CORES, "+mve") {
+    if armv8m && chooses(&flags, &HELIUM_CORES, Some("+mve")) {
         println!("cargo::rustc-cfg=fixie_helium");
     }
 }
 
 /// Whether rustflags, separated by 0x1f, choose one of `cores` or the feature `feature`.
-fn chooses(flags: &str, cores: &[&str], feature: &str) -> bool {
+fn chooses(flags: &str, cores: &[&str], feature: Option<&str>) -> bool {
     flags.split('\x1f').any(|flag| {
         let flag = flag.trim_start_matches("-C");
         match flag.split_once('=') {
             Some(("target-cpu", core)) => cores.contains(&core),
-            Some(("target-feature", features)) => features.split(',').any(|f| f == feature),
+            Some(("target-feature", features)) => features.split(',').any(|f| Some(f) == feature),
             _ => false,
         }
     })

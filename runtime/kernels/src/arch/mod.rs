@@ -3,14 +3,13 @@
 //! [`Isa`] lists the inner loops of the operators. [`Scalar`] defines in plain Rust what each of
 //! them computes; an instruction set replaces those that it does better, and must give the same
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
-//! ([`filters`], [`neighbours`], [`taps`], [`paired`], [`planar`], [`blocked`], [`depthwise`],
+//! ([`neighbours`], [`taps`], [`paired`], [`planar`], [`blocked`], [`depthwise`],
 //! [`vectors`]), so that an assembly loop behind them cannot leave its buffers.
 
 pub mod blocked;
 pub mod depthwise;
 #[cfg(fixie_dsp)]
 mod dsp;
-pub mod filters;
 #[cfg(fixie_helium)]
 mod helium;
 pub mod neighbours;
@@ -34,7 +33,7 @@ pub use dsp::Dsp;
 pub use helium::Helium;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
 pub use rv32::Rv32;
-pub use scalar::Scalar;
+pub use scalar::{Scalar, each_pair};
 #[cfg(any(fixie_armv6m, fixie_armv7m))]
 pub use thumb::Thumb;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]

@@ -4,6 +4,10 @@ use fixie_format::op::vectors::{CHANNELS, LANES, block_len};
 
 use crate::arch::view::{Dst, Src};
 
+/// Pixels that instruction sets compute at a time, if there are as many: as many patches are gathered
+/// at least.
+pub const TOGETHER: usize = 3;
+
 /// The output channels of one group: a checked stream of weights, see
 /// [`vectors`](fixie_format::op::vectors).
 #[derive(Clone, Copy)]

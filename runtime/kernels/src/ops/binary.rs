@@ -16,7 +16,7 @@ use fixie_format::table::TensorId;
 
 use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
-use crate::arch::{Isa, Native};
+use crate::arch::{Isa, Native, each_pair};
 use crate::memory::Memory;
 use crate::ops::Operator;
 use crate::requantize::{Requantizer, clamp};
@@ -49,7 +49,7 @@ impl<I: Isa> Operator for Add<I> {
                 }
                 Some(())
             } else {
-                strided_rows(a, b, output, &|a, b| clamp(sum.of(a, b), bounds.0, bounds.1))
+                strided_rows(a, b, output, move |a, b| clamp(sum.of(a, b), bounds.0, bounds.1))
             }
         })
     }
@@ -79,7 +79,12 @@ impl Operator for Mul {
             let product = (i32::from(a) - a_zero) * (i32::from(b) - b_zero);
             requantizer.apply(product, multiplier)
         };
-        for_each_row(params, rows, memory, |a, b, output| strided_rows(a, b, output, &scaled))
+        for_each_row(params, rows, memory, |a, b, output| {
+            match (a.contiguous(output.len()), b.contiguous(output.len())) {
+                (Some(a), Some(b)) => each_pair(a, b, output, scaled),
+                _ => strided_rows(a, b, output, scaled),
+            }
+        })
     }
 }
 
@@ -191,7 +196,7 @@ impl<'a> Row<'a> {
 }
 
 /// Writes `f(a, b)` along the innermost axis, whatever the strides.
-fn strided_rows(a: Row<'_>, b: Row<'_>, output: Dst<'_>, f: &impl Fn(i8, i8) -> i8) -> Option<()> {
+fn strided_rows(a: Row<'_>, b: Row<'_>, output: Dst<'_>, f: impl Fn(i8, i8) -> i8) -> Option<()> {
     for (at, cell) in output.cells().iter().enumerate() {
         let a = a.values.get(at.wrapping_mul(a.stride))?;
         cell.set(f(a, b.values.get(at.wrapping_mul(b.stride))?));

@@ -16,7 +16,6 @@ use core::ops::Range;
 use fixie_format::Image;
 use fixie_format::op;
 
-use crate::arch::filters::Filters;
 use crate::arch::view::Dst;
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
@@ -173,9 +172,45 @@ pub fn for_each_span<'a>(
     Some(())
 }
 
-/// The output channels of one group.
+/// Limits what an operator has written to the bounds of a fused activation.
+pub fn limit<I: Isa>(
+    params: &op::Conv,
+    rows: &Range<usize>,
+    rings: Rings,
+    tensors: &Tensors<'_>,
+) -> Option<()> {
+    let bounds = (params.act_min, params.act_max);
+    if bounds == (i8::MIN, i8::MAX) {
+        return Some(());
+    }
+    for_each_span(params, rows, rings, tensors, |span| {
+        I::clamp(span.out, bounds);
+        Some(())
+    })
+}
+
+/// The part of a stream of weights that is a group's, of `words` words.
+pub fn group_stream<'a>(
+    params: &op::Conv,
+    group: usize,
+    words: usize,
+    tensors: &Tensors<'a>,
+) -> Option<&'a [u32]> {
+    let start = group.checked_mul(words)?;
+    let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
+    all.get(start..start.checked_add(words)?)
+}
+
+/// The output channels of one group: constants of matching lengths.
 struct Channels<'a> {
-    filters: Filters<'a>,
+    /// `[channels][taps]`.
+    weights: &'a [i8],
+    taps: usize,
+    /// One per channel.
+    bias: &'a [i32],
+    /// One per channel.
+    multipliers: &'a [i32],
+    requantizer: Requantizer,
 }
 
 impl<'a> Channels<'a> {
@@ -192,9 +227,9 @@ impl<'a> Channels<'a> {
             min: params.act_min,
             max: params.act_max,
         };
-        let weights = weights.get(first.checked_mul(shape.taps)?..end.checked_mul(shape.taps)?)?;
-        let filters = Filters::new(weights, shape.taps, [bias, multipliers], requantizer)?;
-        Some(Self { filters })
+        let taps = shape.taps;
+        let weights = weights.get(first.checked_mul(taps)?..end.checked_mul(taps)?)?;
+        Some(Self { weights, taps, bias, multipliers, requantizer })
     }
 
     /// A span of pixels, whose outputs are `out_c` bytes apart, gathered block by block.
@@ -205,8 +240,8 @@ impl<'a> Channels<'a> {
         out_c: usize,
         scratch: &mut [i8],
     ) -> Option<()> {
-        let (first, second) = scratch.split_at_mut_checked(self.filters.taps())?;
-        let channels = self.filters.channels();
+        let (first, second) = scratch.split_at_mut_checked(self.taps)?;
+        let channels = self.bias.len();
         let mut pixels = 0..span.len;
         while let Some(pixel) = pixels.next() {
             patches.copy(span.first.checked_add(pixel)?, first)?;
@@ -225,9 +260,9 @@ impl<'a> Channels<'a> {
 
     /// All channels of two pixels.
     fn two_pixels<I: Isa>(&self, patches: [&[i8]; 2], out: [Dst<'_>; 2]) -> Option<()> {
-        let ([first, second], mut weights) = (out.map(|out| out.cells()), self.filters.weights());
-        let (bias, odd) = self.filters.bias().as_chunks();
-        let (multipliers, _) = self.filters.multipliers().as_chunks();
+        let ([first, second], mut weights) = (out.map(|out| out.cells()), self.weights);
+        let (bias, odd) = self.bias.as_chunks();
+        let (multipliers, _) = self.multipliers.as_chunks();
         let pixels = first.as_chunks().0.iter().zip(second.as_chunks().0);
         for (([b0, b1], [m0, m1]), ([x0, x1], [y0, y1])) in bias.iter().zip(multipliers).zip(pixels)
         {
@@ -241,7 +276,7 @@ impl<'a> Channels<'a> {
         if let [bias] = odd {
             // An odd last channel is computed twice.
             let [[x, _], [y, _]] = I::dot_2x2(patches, [self.next_row(&mut weights)?; 2]);
-            let multiplier = *self.filters.multipliers().last()?;
+            let multiplier = *self.multipliers.last()?;
             self.store(first.last()?, x, *bias, multiplier);
             self.store(second.last()?, y, *bias, multiplier);
         }
@@ -250,8 +285,8 @@ impl<'a> Channels<'a> {
 
     /// All channels of one pixel.
     fn one_pixel<I: Isa>(&self, patch: &[i8], out: Dst<'_>) -> Option<()> {
-        let mut weights = self.filters.weights();
-        let mut constants = self.filters.bias().iter().zip(self.filters.multipliers());
+        let mut weights = self.weights;
+        let mut constants = self.bias.iter().zip(self.multipliers);
         let (quads, rest) = out.cells().as_chunks::<4>();
         for quad in quads {
             let mut rows = [patch; 4];
@@ -274,7 +309,7 @@ impl<'a> Channels<'a> {
     /// Takes the weights of one channel from the front of `weights`.
     #[inline(always)]
     fn next_row(&self, weights: &mut &'a [i8]) -> Option<&'a [i8]> {
-        let (row, behind) = weights.split_at_checked(self.filters.taps())?;
+        let (row, behind) = weights.split_at_checked(self.taps)?;
         *weights = behind;
         Some(row)
     }
@@ -282,7 +317,7 @@ impl<'a> Channels<'a> {
     /// Turns a sum of products into an output.
     #[inline(always)]
     fn store(&self, cell: &Cell<i8>, sum: i32, bias: i32, multiplier: i32) {
-        cell.set(self.filters.requantizer().apply(sum.wrapping_add(bias), multiplier));
+        cell.set(self.requantizer.apply(sum.wrapping_add(bias), multiplier));
     }
 }
 

@@ -21,7 +21,7 @@ use crate::arch::blocked::{BLOCK, Filters, PATCH_WORDS};
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
-use crate::ops::conv::{Rings, Span, check_conv, for_each_span, patches};
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, group_stream, limit, patches};
 use crate::ops::patch::{Patches, Shape, is_pointwise};
 use crate::rule::{Rule, check_data, check_scratch, check_that};
 
@@ -116,14 +116,7 @@ impl<I: Isa> Operator for ConvBlocked<I> {
             };
             for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
         }
-        let bounds = (params.act_min, params.act_max);
-        if bounds != (i8::MIN, i8::MAX) {
-            for_each_span(params, &rows, rings, &tensors, |span| {
-                I::clamp(span.out, bounds);
-                Some(())
-            })?;
-        }
-        Some(())
+        limit::<I>(params, &rows, rings, &tensors)
     }
 }
 
@@ -134,10 +127,7 @@ fn filters<'a>(
     (shape, plan): (&Shape, &Plan),
     tensors: &Tensors<'a>,
 ) -> Option<Filters<'a>> {
-    let words = plan.group_words;
-    let start = group.checked_mul(words)?;
-    let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
-    let stream = all.get(start..start.checked_add(words)?)?;
+    let stream = group_stream(params, group, plan.group_words, tensors)?;
     Filters::new(stream, plan.quads, shape.group_out, params.out_zero)
 }
 

@@ -25,7 +25,7 @@ use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
-use crate::ops::conv::{Rings, Span, check_conv, for_each_span, patches};
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, group_stream, limit, patches};
 use crate::ops::patch::{Patches, Shape, is_pointwise};
 use crate::rule::{Rule, check_data, check_scratch, check_that, tensor};
 
@@ -156,14 +156,7 @@ impl<I: Isa> Operator for ConvPaired<I> {
             };
             for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
         }
-        let bounds = (params.act_min, params.act_max);
-        if bounds != (i8::MIN, i8::MAX) {
-            for_each_span(params, &rows, rings, &tensors, |span| {
-                I::clamp(span.out, bounds);
-                Some(())
-            })?;
-        }
-        Some(())
+        limit::<I>(params, &rows, rings, &tensors)
     }
 }
 
@@ -174,10 +167,7 @@ fn group_pairs<'a>(
     (shape, plan): (&Shape, &Plan),
     tensors: &Tensors<'a>,
 ) -> Option<Pairs<'a>> {
-    let words = plan.group_words(shape)?;
-    let start = group.checked_mul(words)?;
-    let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
-    let stream = all.get(start..start.checked_add(words)?)?;
+    let stream = group_stream(params, group, plan.group_words(shape)?, tensors)?;
     Pairs::new(stream, plan.quads, shape.group_out, params.out_zero)
 }
 

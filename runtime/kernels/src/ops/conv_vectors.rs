@@ -15,12 +15,12 @@ use core::ops::Range;
 use fixie_format::op::vectors;
 use fixie_format::{Image, op};
 
-use crate::arch::vectors::{Filters, Strip};
+use crate::arch::vectors::{Filters, Strip, TOGETHER};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
-use crate::ops::conv::{Rings, Span, check_conv, for_each_span, patches};
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, group_stream, limit, patches};
 use crate::ops::patch::{Patches, Shape};
 use crate::rule::{Rule, check_data, check_scratch, check_that};
 
@@ -30,12 +30,6 @@ pub struct ConvVectors<I = Native>(PhantomData<I>);
 /// Bytes of gathered patches that are worth their memory; those of a whole row may be more.
 const PATCHES_LEN: usize = 1536;
 const ROW_LEN: usize = 4608;
-
-/// Pixels that instruction sets compute at a time: as many patches are gathered at least.
-const TOGETHER: usize = 3;
-
-/// Taps of a vector.
-const LANES: u16 = vectors::LANES as u16;
 
 /// Bytes of scratch memory: some patches. Where they lie in the input as they are, one is gathered
 /// only if a vector would reach behind the input.
@@ -82,27 +76,19 @@ impl<I: Isa> Operator for ConvVectors<I> {
     #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let rings = Rings::new(params, memory.image())?;
-        let is_matrix_product = is_matrix_product(params);
-        let gathers_none = is_matrix_product && params.window.in_c.is_multiple_of(LANES);
-        let (scratch, tensors) = if gathers_none {
+        let needed = scratch_len(params)?;
+        let (scratch, tensors) = if needed == 0 {
             (<&mut [u8]>::default(), memory.tensors())
         } else {
             memory.with_scratch(params.scratch)?
         };
-        let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
-        if is_matrix_product {
+        let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch.get_mut(..needed)?);
+        if is_matrix_product(params) {
             matrix_product::<I>(params, &rows, rings, &tensors, scratch)?;
         } else {
             windows::<I>(params, &rows, rings, &tensors, scratch)?;
         }
-        let bounds = (params.act_min, params.act_max);
-        if bounds != (i8::MIN, i8::MAX) {
-            for_each_span(params, &rows, rings, &tensors, |span| {
-                I::clamp(span.out, bounds);
-                Some(())
-            })?;
-        }
-        Some(())
+        limit::<I>(params, &rows, rings, &tensors)
     }
 }
 
@@ -126,8 +112,7 @@ fn matrix_product<I: Isa>(
 ) -> Option<()> {
     let op::Window { out_w, in_c, out_c, .. } = params.window;
     let [width, in_c, out_c] = [out_w, in_c, out_c].map(usize::from);
-    let stream = tensors.data(params.weights, group_words(in_c, out_c)?)?;
-    let filters = Filters::new(stream, vectors::patch_vectors(in_c), out_c, params.out_zero)?;
+    let filters = filters(params, 0, &Shape::new(params)?, tensors)?;
     let (input, output) = (tensors.src(params.input)?, tensors.dst(params.output)?);
     let mut y = rows.start;
     while y < rows.end {
@@ -171,7 +156,6 @@ fn windows<I: Isa>(
 ) -> Option<()> {
     let shape = Shape::new(params)?;
     // What lies behind the taps of a patch is multiplied by 0.
-    let scratch = scratch.get_mut(..scratch_len(params)?)?;
     for group in 0..usize::from(params.groups) {
         let mut kernel = Kernel::<I> {
             patches: patches(params, group, &shape, tensors, rings)?,
@@ -194,9 +178,7 @@ fn filters<'a>(
     tensors: &Tensors<'a>,
 ) -> Option<Filters<'a>> {
     let words = group_words(shape.taps, shape.group_out)?;
-    let start = group.checked_mul(words)?;
-    let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
-    let stream = all.get(start..start.checked_add(words)?)?;
+    let stream = group_stream(params, group, words, tensors)?;
     let patch_vectors = vectors::patch_vectors(shape.taps);
     Filters::new(stream, patch_vectors, shape.group_out, params.out_zero)
 }

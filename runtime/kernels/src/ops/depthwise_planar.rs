@@ -22,7 +22,7 @@ use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::memory::Memory;
 use crate::ops::Operator;
-use crate::ops::conv::{Rings, check_conv, for_each_span, patches};
+use crate::ops::conv::{Rings, check_conv, limit, patches};
 use crate::ops::patch::{Patches, Shape};
 use crate::rule::{Rule, check_data, check_scratch, check_that};
 
@@ -219,14 +219,7 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
                 kernel.rows(first, y..rows.end.min(y.saturating_add(together)))?;
             }
         }
-        let bounds = (params.act_min, params.act_max);
-        if bounds != (i8::MIN, i8::MAX) {
-            for_each_span(params, &rows, rings, &tensors, |span| {
-                I::clamp(span.out, bounds);
-                Some(())
-            })?;
-        }
-        Some(())
+        limit::<I>(params, &rows, rings, &tensors)
     }
 }
 

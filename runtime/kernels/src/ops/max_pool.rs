@@ -26,7 +26,7 @@ impl Operator for MaxPool {
         let ports = (params.input, params.output);
         pool(&params.window, rows, memory.tensors(), ports, |view, pixel| {
             pixel.fill(params.act_min);
-            view.for_each(0, pixel.len(), |seen| {
+            view.for_each(|seen| {
                 for (value, largest) in seen.iter().zip(pixel.cells()) {
                     largest.set(largest.get().max(value.min(params.act_max)));
                 }

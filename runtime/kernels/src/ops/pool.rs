@@ -69,18 +69,12 @@ impl View<'_> {
         Some(())
     }
 
-    /// Shows `len` channels from `channel` on of every pixel.
-    pub fn for_each(
-        &self,
-        channel: usize,
-        len: usize,
-        mut show: impl FnMut(Src<'_>),
-    ) -> Option<()> {
+    /// Shows the channels of every pixel.
+    pub fn for_each(&self, mut show: impl FnMut(Src<'_>)) -> Option<()> {
         for y in self.rows.positions() {
             let row = self.input.row(y)?;
             for x in self.columns.positions() {
-                let at = x.checked_mul(self.channels)?.checked_add(channel)?;
-                show(row.slice(at, len)?);
+                show(row.slice(x.checked_mul(self.channels)?, self.channels)?);
             }
         }
         Some(())

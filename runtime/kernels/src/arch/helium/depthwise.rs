@@ -10,6 +10,8 @@ use crate::arch::helium::bytes;
 use crate::arch::scalar;
 use crate::arch::taps::{TapFilters, TapStrip};
 
+// With link-time optimisation LLVM reads module-level assembly before it knows the core.
+global_asm!(".cpu cortex-m55");
 global_asm!(include_str!("depthwise.s"), options(raw));
 
 /// The most taps whose weights are repeated: those of a 3×3 kernel.

@@ -13,6 +13,8 @@ use core::arch::global_asm;
 use crate::arch::planar::{Channels, Lines, Planes, Window};
 use crate::arch::scalar;
 
+// With link-time optimisation LLVM reads module-level assembly before it knows the core.
+global_asm!(".cpu cortex-m55");
 global_asm!(include_str!("planar.s"), options(raw));
 
 /// Arguments of `fixie_helium_planar_expand`.
@@ -162,7 +164,9 @@ pub fn channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
     // SAFETY: by `Channels::new` each plane has the rows and columns that the windows of all outputs
     // see, in whole row pairs, the last of which is followed by the first. At a stride of 1 a vector
     // is the columns of two outputs, of which there are at least two; at one of 2 the words behind
-    // the window of every second one are not read. The outputs lie in `out`, by `Channels::new`,
+    // the window of every second one are not read. Exchanged, an odd last column reads one word
+    // behind its window, in the last row the first word of pair `first_pair + pairs`: that there is
+    // one, by `goes_on`, is needed for this as well. The outputs lie in `out`, by `Channels::new`,
     // and are cells; neither planes nor streams, which are slices, overlap them. Each stream has
     // five words: bias, multiplier, three columns.
     unsafe {

@@ -218,6 +218,8 @@ fixie_helium_planar_expand:
 5:  FOUR_OUTPUTS \stride, \down
     add     r3, r3, r5
     le      lr, 5b
+    @ Going down, columns are even.
+    .if \down == 0
     ldr     r0, [r12, #PLANAR_COLUMNS]
     lsls    r0, r0, #31
     beq     6f
@@ -231,6 +233,7 @@ fixie_helium_planar_expand:
     ldr     r0, [r12, #PLANAR_COLUMN_STEP]
     subs    r3, r3, r0
     FOUR_OUTPUTS \stride, \down
+    .endif
 6:  ldrd    r2, r1, [r12, #PLANAR_ROW_STEP]
     add     r11, r11, r2, lsl #1
     ldr     r0, [r12, #PLANAR_LEFT]

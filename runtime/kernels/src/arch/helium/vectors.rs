@@ -16,14 +16,11 @@ use fixie_format::op::vectors::CHANNELS;
 
 use crate::arch::helium::bytes::{self, GatherArgs};
 use crate::arch::neighbours::Neighbours;
-use crate::arch::vectors::{Filters, Strip};
+use crate::arch::vectors::{Filters, Strip, TOGETHER};
 
 // With link-time optimisation LLVM reads module-level assembly before it knows the core.
 global_asm!(".cpu cortex-m55");
 global_asm!(include_str!("vectors.s"), options(raw));
-
-/// Pixels that are computed at a time, if there are as many.
-const TOGETHER: usize = 3;
 
 /// Arguments of all functions.
 #[repr(C)]

@@ -176,17 +176,6 @@ fn depthwise_outputs<const N: usize>(
     Some(())
 }
 
-/// The sums from element `at` on.
-#[inline(never)]
-fn rest_of_sums(sum: &Sum, (a, b): (Src<'_>, Src<'_>), out: Dst<'_>, mut at: usize) -> Option<()> {
-    while at < out.len() {
-        let sum = sum.of(a.get(at)?, b.get(at)?);
-        out.set(at, requantize::clamp(sum, i8::MIN, i8::MAX))?;
-        at = at.wrapping_add(1);
-    }
-    Some(())
-}
-
 /// See [`Isa::pixel_sums`].
 #[inline(always)]
 pub fn pixel_sums(pixels: Src<'_>, (count, step): (usize, usize), sums: &mut [i32]) -> Option<()> {
@@ -204,21 +193,30 @@ pub fn pixel_sums(pixels: Src<'_>, (count, step): (usize, usize), sums: &mut [i3
 /// Elements that are read and written together.
 const CHUNK: usize = 4;
 
+/// Writes `f(a, b)` for every pair of elements.
+#[inline(always)]
+pub fn each_pair(a: Src<'_>, b: Src<'_>, out: Dst<'_>, f: impl Fn(i8, i8) -> i8) -> Option<()> {
+    let (a, b) = (a.slice(0, out.len())?, b.slice(0, out.len())?);
+    let mut at = 0;
+    while let (Some(a), Some(b)) = (a.chunk::<CHUNK>(at), b.chunk::<CHUNK>(at)) {
+        let [a0, a1, a2, a3] = a;
+        let [b0, b1, b2, b3] = b;
+        out.set_chunk(at, [f(a0, b0), f(a1, b1), f(a2, b2), f(a3, b3)])?;
+        at = at.wrapping_add(CHUNK);
+    }
+    while at < out.len() {
+        out.set(at, f(a.get(at)?, b.get(at)?))?;
+        at = at.wrapping_add(1);
+    }
+    Some(())
+}
+
 /// See [`Isa::sums`].
 #[inline(always)]
 pub fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()> {
     // A copy: a reference would be read anew after every write.
     let sum = *sum;
-    let (a, b) = (a.slice(0, out.len())?, b.slice(0, out.len())?);
-    let of = move |a: i8, b: i8| requantize::clamp(sum.of(a, b), i8::MIN, i8::MAX);
-    let mut at = 0;
-    while let (Some(a), Some(b)) = (a.chunk::<CHUNK>(at), b.chunk::<CHUNK>(at)) {
-        let [a0, a1, a2, a3] = a;
-        let [b0, b1, b2, b3] = b;
-        out.set_chunk(at, [of(a0, b0), of(a1, b1), of(a2, b2), of(a3, b3)])?;
-        at = at.wrapping_add(CHUNK);
-    }
-    rest_of_sums(&sum, (a, b), out, at)
+    each_pair(a, b, out, move |a, b| requantize::clamp(sum.of(a, b), i8::MIN, i8::MAX))
 }
 
 /// See [`Isa::clamp`].
