@@ -103,8 +103,8 @@ pub enum CompileError {
     Lower(#[from] LowerError),
     /// No plan fits the memory.
     #[error(
-        "the smallest arena that was found has {needed} bytes, {budget} may be used: with \
-         `--input-rows` it may be smaller"
+        "the smallest arena that was found has {needed} bytes, {budget} may be used: inputs that are \
+         given row by row (`--input-rows`) or a smaller model may need less"
     )]
     RamBudget {
         /// Bytes of the smallest arena that was found.

@@ -100,34 +100,38 @@ pub fn compare(
     progress: &(dyn Fn(usize) + Sync),
 ) -> Result<Vec<LayerErrors>, DebugError> {
     let layers = &network.metadata().ok_or(MetadataError::Stripped)?.layers;
-    let original = match other {
-        Other::Model(model) => Some(Original::of(model)?),
-        Other::Image(_) => None,
+    let theirs = match other {
+        Other::Model(model) => Theirs::Original(Box::new(Original::of(model)?)),
+        Other::Image(image) => Theirs::Image(image),
     };
     let compare = |sample: usize| -> Result<Vec<Seen>, DebugError> {
         let inputs = data.sample(sample);
         let trace = trace_of(network, &inputs)?;
-        let seen = match (other, &original) {
-            (Other::Image(image), _) => {
+        let seen = match &theirs {
+            Theirs::Image(image) => {
                 let theirs = trace_of(image, &inputs)?;
                 see(layers, &trace, &|name| Some(theirs.get(name)?.reals()), &HashMap::new())
             }
-            (Other::Model(_), Some(original)) => {
+            Theirs::Original(original) => {
                 let values = original.reference.run_all(&inputs)?;
                 let fed = original.fed_with(&trace);
                 see(layers, &trace, &|name| values.get(name).cloned(), &fed)
             }
-            (Other::Model(_), None) => Vec::new(),
         };
         progress(1);
         Ok(seen)
     };
-    // In order, so that sums do not depend on the number of threads.
-    let seen: Vec<Vec<Seen>> =
-        (0..data.len()).into_par_iter().map(compare).collect::<Result<_, _>>()?;
+    // A histogram for each layer and sample is much: some samples at a time. They are added up in
+    // order, so that sums do not depend on the number of threads.
+    let at_a_time = 2 * rayon::current_num_threads();
     let mut sums = vec![Seen::default(); layers.len()];
-    for sample in seen {
-        sums.iter_mut().zip(sample).for_each(|(sum, seen)| sum.add(seen));
+    for start in (0..data.len()).step_by(at_a_time) {
+        let samples = start..data.len().min(start + at_a_time);
+        let seen: Vec<Vec<Seen>> =
+            samples.into_par_iter().map(&compare).collect::<Result<_, _>>()?;
+        for sample in seen {
+            sums.iter_mut().zip(sample).for_each(|(sum, seen)| sum.add(seen));
+        }
     }
     let mut errors: Vec<LayerErrors> =
         layers.iter().zip(sums).map(|(layer, seen)| seen.judge(layer)).collect();
@@ -140,6 +144,12 @@ fn trace_of(network: &Network, inputs: &[ArrayD<f32>]) -> Result<Trace, DebugErr
     let mut session = network.session(&mut arena)?;
     session.quantize(inputs)?;
     Ok(trace(&mut session)?)
+}
+
+/// What an image is compared with, ready to run.
+enum Theirs<'a> {
+    Original(Box<Original>),
+    Image(&'a Network),
 }
 
 /// The model in two forms: as it runs, and as the compiler's graph.
@@ -172,8 +182,8 @@ impl Original {
                 |id: &TensorId| graph.tensor(*id).constant.is_some() || values.contains_key(id);
             let output = node.inputs.iter().all(known).then(|| eval_node(graph, node, &values));
             // What only moves elements has no layer, but passes the image's values on.
-            let held =
-                traced(node.output).or_else(|| output.clone().filter(|_| node.op.moves_only()));
+            let moved = output.as_ref().filter(|_| node.op.moves_only());
+            let held = traced(node.output).or_else(|| moved.cloned());
             if let Some(held) = held {
                 values.insert(node.output, held);
             }
@@ -238,7 +248,7 @@ impl Seen {
         self.accumulated = self.accumulated.plus(other.accumulated);
         self.clipped += other.clipped;
         match (&mut self.values, other.values) {
-            (Some(values), Some(more)) => values.merge(&more),
+            (Some(values), Some(more)) => values.merge(more),
             (values @ None, more) => *values = more,
             (Some(_), None) => {}
         }

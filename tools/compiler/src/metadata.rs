@@ -8,7 +8,7 @@ use flate2::read::{ZlibDecoder, ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::ir::{Constant, Graph, Op, TensorId};
+use crate::ir::{Constant, Graph, TensorId};
 use crate::lower::program::Program;
 use crate::plan::{Plan, PlanEntry};
 use crate::quantize::WeightStatistics;
@@ -116,6 +116,11 @@ pub enum MetadataError {
 }
 
 impl Metadata {
+    /// Multiply-accumulates of one inference.
+    pub fn macs(&self) -> u64 {
+        self.layers.iter().map(|layer| layer.macs).sum()
+    }
+
     /// Reads the metadata of an image.
     ///
     /// # Errors
@@ -198,7 +203,7 @@ impl Metadata {
 fn weights(graph: &Graph, output: TensorId) -> Option<WeightStatistics> {
     let node = graph.producer(output).map(|index| &graph.nodes[index])?;
     match &graph.tensor(*node.inputs.get(1)?).constant {
-        Some(Constant::Integer(integers)) if matches!(node.op, Op::Conv(_) | Op::Dense) => {
+        Some(Constant::Integer(integers)) if node.op.has_weights() => {
             Some(WeightStatistics::of(integers))
         }
         _ => None,

@@ -39,13 +39,12 @@ fn points(text: &str) -> Result<f64, String> {
 impl Budget {
     /// What to search for; `None` if nothing is asked for.
     pub fn goals(&self, optimize: Optimize) -> Option<Goals> {
-        let asked = self.flash_budget.is_some() || self.max_loss.is_some();
         let limits = Limits {
             flash_bytes: self.flash_budget,
             loss: self.max_loss.map(|points| points / 100.0),
         };
         let coded = optimize != Optimize::Latency;
-        asked.then_some(Goals { limits, coded })
+        limits.ask_for_something().then_some(Goals { limits, coded })
     }
 }
 

@@ -233,7 +233,7 @@ impl Summary {
             image_bytes: compiled.image.len(),
             arena_bytes: network.image().arena_len(),
             floor_bytes: metadata.floor_bytes,
-            macs: super::inspect::macs(metadata),
+            macs: metadata.macs(),
             layers: metadata.layers.len(),
             weight_bytes: metadata.layers.iter().map(|layer| layer.weight_bytes).sum(),
             reduction: metadata.reduction,

@@ -78,7 +78,7 @@ fn convert(model: &Model, calibration: &Dataset) -> Result<Network, Failure> {
             ("ONNX", format!("{} bytes", table::count(MODEL.len() as u64))),
             ("image", format!("{} bytes of flash", table::count(compiled.image.len() as u64))),
             ("arena", format!("{} bytes of RAM", table::count(network.image().arena_len() as u64))),
-            ("MACs", table::count(super::inspect::macs(metadata))),
+            ("MACs", table::count(metadata.macs())),
         ]) + "\n",
     )?;
     Ok(network)

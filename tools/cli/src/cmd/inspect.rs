@@ -96,7 +96,7 @@ impl Cmd {
         let network = Network::load(&self.image)
             .context(|| format!("cannot read the image {}", self.image.display()))?;
         let inspection = Inspection::of(&network, &self);
-        if self.json { output::print_json(&inspection) } else { output::print(inspection.render()) }
+        output::report(self.json, &inspection, Inspection::render)
     }
 }
 
@@ -118,7 +118,7 @@ impl<'a> Inspection<'a> {
             metadata_bytes: image.section(Section::Metadata).len(),
             arena_bytes: image.arena_len(),
             floor_bytes: metadata.map(|m| m.floor_bytes),
-            macs: metadata.map(macs),
+            macs: metadata.map(Metadata::macs),
             reduction: metadata.and_then(|m| m.reduction),
             cost: metadata.and_then(|m| {
                 let made_for = || cost::cores().find(|core| *core == m.target);
@@ -198,11 +198,6 @@ fn describe(cost: &Cost) -> Vec<(&'static str, String)> {
         lines.push(("energy", format!("{energy:.0} µJ (estimate) by {source}")));
     }
     lines
-}
-
-/// Multiply-accumulates of one inference.
-pub fn macs(metadata: &Metadata) -> u64 {
-    metadata.layers.iter().map(|layer| layer.macs).sum()
 }
 
 fn ports(inputs: &[PortInfo], outputs: &[PortInfo]) -> String {

@@ -111,9 +111,8 @@ impl Histogram {
     }
 
     /// Counts the values of another histogram too.
-    pub fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, mut other: Self) {
         let Some((min, max)) = other.extremes else { return };
-        let mut other = other.clone();
         let exponent = self.exponent.max(other.exponent);
         for narrow in [&mut *self, &mut other].into_iter().filter(|h| h.exponent < exponent) {
             narrow.widen(exponent);
@@ -173,7 +172,7 @@ mod tests {
             prop_assert_eq!(of(&values), histogram.clone());
             let (some, others) = values.split_at(values.len() / 3);
             let mut merged = of(some);
-            merged.merge(&of(others));
+            merged.merge(of(others));
             prop_assert_eq!(merged, histogram.clone());
             let buckets = histogram.buckets(7);
             let counted: u64 = buckets.iter().map(|bucket| bucket.count).sum();

@@ -110,6 +110,11 @@ impl Op {
         }
     }
 
+    /// Whether it multiplies with weights: a convolution or matrix product.
+    pub fn has_weights(&self) -> bool {
+        matches!(self, Self::Conv(_) | Self::Dense)
+    }
+
     /// Whether the output has the very elements of the input, elsewhere or in another order, so
     /// that both must have the same quantisation.
     pub fn moves_only(&self) -> bool {

@@ -127,7 +127,7 @@ fn largest(values: ArrayViewD<'_, f32>) -> f64 {
 /// Whether a node is a convolution or matrix product of real numbers.
 fn is_real(graph: &Graph, node: &Node) -> bool {
     let real = |id: &TensorId| matches!(graph.tensor(*id).constant, Some(Constant::Real(_)));
-    matches!(node.op, Op::Conv(_) | Op::Dense) && node.inputs[1..].iter().all(real)
+    node.op.has_weights() && node.inputs[1..].iter().all(real)
 }
 
 fn weights(graph: &Graph, node: usize) -> &ArrayD<f32> {

@@ -189,7 +189,7 @@ pub(super) fn scale_channels(
     shift: &[f64],
 ) -> bool {
     let node = &graph.nodes[index];
-    if !matches!(node.op, Op::Conv(_) | Op::Dense) || node.clamp.is_some() {
+    if !node.op.has_weights() || node.clamp.is_some() {
         return false;
     }
     let real = |id: &TensorId| match &graph.tensor(*id).constant {

@@ -124,24 +124,19 @@ impl LayerLevels {
     }
 }
 
-/// Whether a node is a convolution or matrix product.
-pub(super) fn is_layer(node: &Node) -> bool {
-    matches!(node.op, Op::Conv(_) | Op::Dense)
-}
-
 /// Whether a node is a layer whose weights are still to be quantised.
 pub(super) fn has_real_weights(graph: &Graph, node: &Node) -> bool {
     let weights = || graph.tensor(node.inputs[1]).constant.as_ref();
-    is_layer(node) && matches!(weights(), Some(Constant::Real(_)))
+    node.op.has_weights() && matches!(weights(), Some(Constant::Real(_)))
 }
 
 fn inner_layers(graph: &Graph) -> Vec<bool> {
-    let first = graph.nodes.iter().position(is_layer);
-    let last = graph.nodes.iter().rposition(is_layer);
+    let first = graph.nodes.iter().position(|node| node.op.has_weights());
+    let last = graph.nodes.iter().rposition(|node| node.op.has_weights());
     let inner = |index: usize| Some(index) != first && Some(index) != last;
     let whole = |op: &Op| !matches!(op, Op::Conv(conv) if conv.groups > 1);
     let nodes = graph.nodes.iter().enumerate();
-    nodes.map(|(index, node)| is_layer(node) && inner(index) && whole(&node.op)).collect()
+    nodes.map(|(index, node)| node.op.has_weights() && inner(index) && whole(&node.op)).collect()
 }
 
 #[cfg(test)]

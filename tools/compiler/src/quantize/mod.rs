@@ -29,7 +29,6 @@ use thiserror::Error;
 
 pub(crate) use activations::affine;
 pub use entropy::WeightStatistics;
-use levels::is_layer;
 pub use levels::{LayerLevels, Levels, UnknownLevels};
 pub use options::{QuantizeOptions, Rounding, UnknownRounding, UnknownWeightScale, WeightScale};
 use replay::Replay;
@@ -139,10 +138,12 @@ fn quantize_constants(
     let mut replay = samples.and_then(|samples| Replay::new(graph, samples));
     for (index, levels) in levels.into_iter().enumerate() {
         let float = graph.nodes[index].clone();
-        if is_layer(&float) {
+        if float.op.has_weights() {
             let second = options.rounding == Rounding::Gptq;
             let moments = replay.as_ref().and_then(|replay| replay.moments(graph, &float, second));
-            weights::quantize(graph, index, (options, levels), &moments.unwrap_or_default())?;
+            let inputs =
+                moments.map(|moments| weights::Inputs::new(graph, &float, moments, options));
+            weights::quantize(graph, index, (options, levels), &inputs.unwrap_or_default())?;
         } else {
             constants::quantize(graph, index);
         }

@@ -160,11 +160,15 @@ impl LayerInputs {
             Sums::of(&joined(float, group), &joined(quantised, group), second)
         });
         let sums: Vec<Sums> = sums.collect();
-        let half = |first: usize| {
-            let sums = sums.iter().skip(first).step_by(2);
-            sums.cloned().reduce(Sums::plus)
-        };
-        let (Some(even), odd) = (half(0), half(1)) else {
+        let [mut even, mut odd] = [None, None];
+        for (index, sums) in sums.into_iter().enumerate() {
+            let half = if index % 2 == 0 { &mut even } else { &mut odd };
+            *half = Some(match half.take() {
+                Some(sum) => Sums::plus(sum, sums),
+                None => sums,
+            });
+        }
+        let Some(even) = even else {
             let none = Array1::zeros(0);
             return Moments { float_mean: none.clone(), mean: none, second: None, halves: None };
         };
@@ -180,7 +184,6 @@ impl LayerInputs {
 }
 
 /// Sums over observations.
-#[derive(Clone)]
 struct Sums {
     count: usize,
     float: Array1<f64>,

@@ -59,6 +59,8 @@ pub fn probe(
     let mut run = Run::new(&fine, samples, SAMPLES, true);
     let outputs = outputs(&fine, run.clone(), 0);
     let is_open = |node: &Node| levels::has_real_weights(&open, node);
+    // Of which one layer at a time is changed.
+    let mut coarse = fine.clone();
     let total = open.nodes.iter().filter(|node| is_open(node)).count();
     let mut probes = Vec::new();
     let mut done = 0;
@@ -66,11 +68,12 @@ pub fn probe(
         if is_open(float) {
             let second = options.rounding == Rounding::Gptq;
             let moments = replay.as_ref().and_then(|replay| replay.moments(&fine, float, second));
-            let moments = moments.unwrap_or_default();
+            let inputs =
+                moments.map(|moments| weights::Inputs::new(&fine, float, moments, options));
+            let inputs = inputs.unwrap_or_default();
             for &levels in grids {
-                let mut coarse = fine.clone();
                 coarse.nodes[index] = float.clone();
-                weights::quantize(&mut coarse, index, (options, levels), &moments)?;
+                weights::quantize(&mut coarse, index, (options, levels), &inputs)?;
                 let changed = self::outputs(&coarse, run.clone(), index);
                 probes.push(Probe {
                     layer: float.name.clone(),
@@ -78,7 +81,9 @@ pub fn probe(
                     harm: harm(&fine, &outputs, &changed),
                     weights: statistics(&coarse, index),
                 });
+                coarse.tensors.truncate(fine.tensors.len());
             }
+            coarse.nodes[index] = fine.nodes[index].clone();
             done += 1;
             if !progress(done, total) {
                 break;
@@ -150,8 +155,7 @@ fn statistics(graph: &Graph, index: usize) -> WeightStatistics {
         return WeightStatistics::of(&[]);
     };
     let rows = integers.axis_iter(Axis(0)).filter(|row| row.iter().any(|&w| w != 0));
-    let rows: Vec<i32> = rows.flat_map(|row| row.iter().copied().collect::<Vec<_>>()).collect();
-    WeightStatistics::of(&rows)
+    WeightStatistics::of(rows.flat_map(IntoIterator::into_iter))
 }
 
 #[cfg(test)]

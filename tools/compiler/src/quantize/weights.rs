@@ -18,7 +18,7 @@ use super::bias_correction::corrected;
 use super::replay::Moments;
 use super::rounding::Compensation;
 use super::{Levels, QuantizeError, QuantizeOptions, WeightScale};
-use crate::ir::{Constant, Graph, Quant, Tensor, TensorId};
+use crate::ir::{Constant, Graph, Node, Quant, Tensor, TensorId};
 
 /// The accumulator's unit in output steps.
 const FINEST_UNIT: f64 = 1.0 / 8192.0;
@@ -27,13 +27,38 @@ const LARGEST_BIAS: f64 = 4_194_304.0;
 /// What a channel must be able to move its output by, in steps.
 const LEAST_EFFECT: f64 = 0.5;
 
+/// What rounding and bias correction know of a layer's inputs, one item per channel group; nothing
+/// where they do not look.
+#[derive(Default)]
+pub(super) struct Inputs {
+    moments: Vec<Moments>,
+    /// Where second moments are known.
+    compensations: Vec<Compensation>,
+}
+
+impl Inputs {
+    /// Of a layer with the weights that `node` has.
+    pub(super) fn new(
+        graph: &Graph,
+        node: &Node,
+        moments: Vec<Moments>,
+        options: &QuantizeOptions,
+    ) -> Self {
+        let compensations = match &graph.tensor(node.inputs[1]).constant {
+            Some(Constant::Real(reals)) => compensations(reals, &moments, options.bias_correction),
+            _ => Vec::new(),
+        };
+        Self { moments, compensations }
+    }
+}
+
 /// Quantises the weights and the bias of a convolution or matrix product whose input and output
-/// are quantised. `moments` are those of its inputs, where rounding or bias correction uses them.
+/// are quantised.
 pub(super) fn quantize(
     graph: &mut Graph,
     index: usize,
     choice: (&QuantizeOptions, Levels),
-    moments: &[Moments],
+    inputs: &Inputs,
 ) -> Result<(), QuantizeError> {
     let node = &graph.nodes[index];
     let steps = match (&graph.tensor(node.inputs[0]).quant, &graph.tensor(node.output).quant) {
@@ -53,7 +78,7 @@ pub(super) fn quantize(
             (given, bias)
         }
         Some(Constant::Real(reals)) => {
-            real_weights(&steps, (&weights, reals), bias, choice, moments)
+            real_weights(&steps, (&weights, reals), bias, choice, inputs)
         }
     };
     let units = units(&steps, &weights);
@@ -74,9 +99,8 @@ fn real_weights(
     (tensor, reals): (&Tensor, &ArrayD<f32>),
     bias: Option<Tensor>,
     (options, levels): (&QuantizeOptions, Levels),
-    moments: &[Moments],
+    Inputs { moments, compensations }: &Inputs,
 ) -> (Tensor, Option<Tensor>) {
-    let compensations = compensations(reals, moments, options.bias_correction);
     let outputs = reals.len_of(Axis(0));
     let biases = bias.as_ref().and_then(Tensor::real_values);
     let biases = biases.unwrap_or_else(|| ArrayD::zeros(IxDyn(&[outputs])));

@@ -33,7 +33,7 @@ mod weights;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ir::{Graph, Node, Op};
+use crate::ir::{Graph, Node};
 
 /// A pass rewrites the graph where its rule applies, and tells whether it did anywhere.
 type Pass = fn(&mut Graph) -> bool;
@@ -109,7 +109,7 @@ impl Size {
     }
 
     fn plus(self, graph: &Graph, node: &Node) -> Self {
-        if !matches!(node.op, Op::Conv(_) | Op::Dense) {
+        if !node.op.has_weights() {
             return self;
         }
         let weights = graph.tensor(node.inputs[1]);

@@ -43,12 +43,10 @@ impl SearchError {
     /// `frontier` holds the networks by size, the largest first.
     pub(super) fn out_of_reach(frontier: &[Point], limits: Limits) -> Self {
         let mut nearest = Vec::new();
-        let keeps = |p: &&Point| limits.loss.is_none_or(|most| p.loss.max(p.expected_loss) <= most);
-        let fits = |p: &&Point| limits.flash_bytes.is_none_or(|most| p.estimated_bytes <= most);
-        nearest.extend(frontier.iter().rev().find(keeps).map(|point| {
+        nearest.extend(frontier.iter().rev().find(|point| limits.keeps(point)).map(|point| {
             format!("the smallest that keeps the accuracy has {} bytes", point.estimated_bytes)
         }));
-        nearest.extend(frontier.iter().find(fits).map(|point| {
+        nearest.extend(frontier.iter().find(|point| limits.fits(point)).map(|point| {
             format!(
                 "the largest that fits has {} bytes and loses {:.2} points",
                 point.estimated_bytes,

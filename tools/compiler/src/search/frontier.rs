@@ -32,8 +32,18 @@ pub struct Limits {
 
 impl Limits {
     /// Whether there is any limit, so that something has to be searched for.
-    pub(super) fn asks_for_something(self) -> bool {
+    pub fn ask_for_something(self) -> bool {
         self.flash_bytes.is_some() || self.loss.is_some()
+    }
+
+    /// Whether a network is small enough.
+    pub(super) fn fits(self, point: &Point) -> bool {
+        self.flash_bytes.is_none_or(|most| point.estimated_bytes <= most)
+    }
+
+    /// Whether a network is accurate enough, here and on other data.
+    pub(super) fn keeps(self, point: &Point) -> bool {
+        self.loss.is_none_or(|most| point.loss.max(point.expected_loss) <= most + ROUNDING)
     }
 }
 
@@ -50,11 +60,8 @@ pub(super) fn expected_losses(points: &mut [Point]) {
 /// The smallest network within the limits, or, where only the size is limited, the most accurate
 /// one; `None` if there is none.
 pub(super) fn choose(points: &[Point], limits: Limits) -> Option<usize> {
-    let fits = |point: &Point| limits.flash_bytes.is_none_or(|most| point.estimated_bytes <= most);
-    let keeps = |point: &Point| {
-        limits.loss.is_none_or(|most| point.loss.max(point.expected_loss) <= most + ROUNDING)
-    };
-    let allowed = points.iter().enumerate().filter(|(_, point)| fits(point) && keeps(point));
+    let within = |point: &Point| limits.fits(point) && limits.keeps(point);
+    let allowed = points.iter().enumerate().filter(|(_, point)| within(point));
     let by_size = |a: &Point, b: &Point| a.estimated_bytes.cmp(&b.estimated_bytes);
     let by_loss = |a: &Point, b: &Point| {
         a.expected_loss.total_cmp(&b.expected_loss).then(a.loss.total_cmp(&b.loss))

@@ -23,6 +23,7 @@ use crate::compile::{Calibrated, Compiled, Options, Progress, assemble, prepare}
 use crate::data::Dataset;
 use crate::metadata::Provenance;
 use crate::onnx::Model;
+use crate::plan::Optimize;
 use crate::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, probe};
 use allocate::{Choice, Step, steps};
 pub use error::SearchError;
@@ -142,11 +143,13 @@ pub fn search(
         complete: true,
         progress,
     };
-    let baseline = search.bench.baseline()?;
-    // Whether memory suffices does not depend on the weights: better to know it now.
-    assemble(baseline.graph.clone(), Provenance::default(), &options)?;
-    search.points.insert(0, search.bench.first_point(&baseline));
-    if goals.limits.asks_for_something() {
+    let (baseline, point) = search.bench.baseline()?;
+    if let Optimize::Within(_) = options.optimize {
+        // Coarser weights hardly change what memory is needed: better to know now if it is too much.
+        assemble(baseline.graph.clone(), Provenance::default(), &options)?;
+    }
+    search.points.insert(0, point);
+    if goals.limits.ask_for_something() {
         search.find_path(&calibrated, &baseline, goals.coded)?;
         search.survey()?;
         search.refine()?;

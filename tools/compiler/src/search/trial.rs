@@ -48,8 +48,6 @@ pub(super) struct Bench<'a> {
     reference: Option<Reference>,
     options: Options,
     coded: bool,
-    /// Of the network with 8 bits everywhere.
-    first: Option<Evaluation>,
 }
 
 impl<'a> Bench<'a> {
@@ -71,34 +69,25 @@ impl<'a> Bench<'a> {
             // How memory is planned changes no result.
             options: Options { optimize: Optimize::Latency, ..options.clone() },
             coded: goals.coded,
-            first: None,
         })
     }
 
     /// The network with 8 bits everywhere; finds out what there is to measure.
-    pub(super) fn baseline(&mut self) -> Result<Compiled, SearchError> {
+    pub(super) fn baseline(&mut self) -> Result<(Compiled, Point), SearchError> {
         let compiled = self.make(BTreeMap::new(), &self.options)?;
         let first = self.evaluate(&compiled)?;
-        let (measure, original) = match (first.original_accuracy, first.original_auc) {
+        (self.measure, self.original) = match (first.original_accuracy, first.original_auc) {
             (Some(accuracy), _) => (Measure::Accuracy, accuracy),
             (None, Some(auc)) => (Measure::Auc, auc),
             (None, None) => (Measure::Agreement, 1.0),
         };
-        (self.measure, self.original) = (measure, original);
-        if self.score(&first).is_none() {
-            return Err(SearchError::NoMeasure);
-        }
-        if measure != Measure::Agreement {
+        let score = self.score(&first).ok_or(SearchError::NoMeasure)?;
+        if self.measure != Measure::Agreement {
             // Its score is known from now on.
             self.reference = None;
         }
-        self.first = Some(first);
-        Ok(compiled)
-    }
-
-    pub(super) fn first_point(&self, baseline: &Compiled) -> Point {
-        let score = self.first.as_ref().and_then(|first| self.score(first)).unwrap_or(0.0);
-        self.describe(BTreeMap::new(), baseline, score)
+        let point = self.describe(BTreeMap::new(), &compiled, score);
+        Ok((compiled, point))
     }
 
     /// A network with these grids.
@@ -138,7 +127,7 @@ impl<'a> Bench<'a> {
             layers,
             estimated_bytes: estimated_bytes(compiled, self.coded),
             image_bytes: compiled.image.len(),
-            macs: compiled.metadata.layers.iter().map(|layer| layer.macs).sum(),
+            macs: compiled.metadata.macs(),
             score,
             loss,
             expected_loss: loss,

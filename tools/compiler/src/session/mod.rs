@@ -266,7 +266,8 @@ impl<'a> Session<'a> {
     }
 
     fn run_given(&mut self) -> Result<(), SessionError> {
-        Ok(self.engine.run_rows(|row| give_row(&self.rows, row))?)
+        while self.step()? != Progress::Done {}
+        Ok(())
     }
 
     fn check_count(&self, found: usize) -> Result<(), SessionError> {
