@@ -139,7 +139,8 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
     /// [`RunError::Changed`] if the image changed after it was bound, [`RunError::NeedsRow`] if an
     /// input is given row by row.
     pub fn run(&mut self) -> Result<(), RunError> {
-        self.run_rows(|_| Err(RunError::NeedsRow))
+        while !self.step_whole()? {}
+        Ok(())
     }
 
     /// As [`run`](Self::run), with `fill` to write the rows of inputs that are given row by row.
@@ -176,13 +177,20 @@ impl<'a, const OPS: u64> Engine<'a, OPS> {
         log.start(clock());
         loop {
             let op = self.image().step(self.next).map_or(u16::MAX, |step| step.op);
-            let progress = self.step()?;
+            let done = self.step_whole()?;
             log.end_of_step(op, clock());
-            match progress {
-                Progress::Running => {}
-                Progress::NeedsRow => return Err(RunError::NeedsRow),
-                Progress::Done => return Ok(()),
+            if done {
+                return Ok(());
             }
+        }
+    }
+
+    /// A step of a run whose inputs are there; whether it was the last one.
+    fn step_whole(&mut self) -> Result<bool, RunError> {
+        match self.step()? {
+            Progress::Running => Ok(false),
+            Progress::NeedsRow => Err(RunError::NeedsRow),
+            Progress::Done => Ok(true),
         }
     }
 

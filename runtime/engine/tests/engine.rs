@@ -181,6 +181,7 @@ fn running_by_rows_needs_a_source() {
     let image = Image::parse(&room.0[..len]).unwrap();
     let mut engine = Engine::<ALL_OPS>::new(image, &mut arena.0).unwrap();
     assert_eq!(engine.run(), Err(RunError::NeedsRow));
+    assert_eq!(engine.step(), Ok(Progress::NeedsRow), "the row is still wanted");
     engine.reset();
     let mut given = Vec::new();
     let fill = |mut row: InputRow<'_>| {

@@ -6,15 +6,13 @@ use embedded_hal_async::i2c::I2c;
 use embedded_hal_async::spi::SpiDevice;
 
 use crate::Error;
-use crate::registers::{I2cRegisters, Registers, SpiRegisters};
+use crate::registers::{I2cRegisters, Registers, SpiRegisters, read_samples, set_up};
 
 /// The I²C address with the pin SA0 low.
 pub const ADDRESS: u8 = 0x18;
 /// The I²C address with the pin SA0 high, or open.
 pub const ADDRESS_SA0_HIGH: u8 = 0x19;
 
-/// Samples that the FIFO holds.
-const FIFO_LEN: usize = 32;
 /// What `WHO_AM_I` holds.
 const IDENTITY: u8 = 0x33;
 /// Set in the register's number for reading several over I²C.
@@ -133,21 +131,15 @@ impl<D: SpiDevice> Lis3dh<SpiRegisters<D>> {
 
 impl<R: Registers> Lis3dh<R> {
     async fn start(mut registers: R, settings: Settings) -> Result<Self, Error<R::Error>> {
-        let mut identity = [0];
-        registers.read(register::WHO_AM_I, &mut identity).await?;
-        if identity != [IDENTITY] {
-            return Err(Error::WrongDevice { expected: IDENTITY, found: identity[0] });
-        }
         let Settings { rate, range } = settings;
-        for (register, value) in [
+        let settings = [
             (register::CTRL4, BLOCK_UPDATE_HIGH_RESOLUTION | (range as u8) << 4),
             (register::CTRL5, FIFO_ON),
             (register::FIFO_CTRL, FIFO_BYPASS), // empties it
             (register::FIFO_CTRL, FIFO_STREAM),
             (register::CTRL1, (rate as u8) << 4 | ALL_AXES),
-        ] {
-            registers.write(register, value).await?;
-        }
+        ];
+        set_up(&mut registers, (register::WHO_AM_I, IDENTITY), &settings).await?;
         Ok(Self { registers })
     }
 
@@ -166,12 +158,7 @@ impl<R: Registers> Lis3dh<R> {
             self.registers.write(register::FIFO_CTRL, FIFO_STREAM).await?;
             return Err(Error::Overrun);
         }
-        let count = usize::from(state & FIFO_UNREAD).min(samples.len()).min(FIFO_LEN);
-        let Some(samples) = samples.get_mut(..count).filter(|samples| !samples.is_empty()) else {
-            return Ok(0);
-        };
-        self.registers.read(register::OUT_X_L, bytemuck::cast_slice_mut(samples)).await?;
-        samples.as_flattened_mut().iter_mut().for_each(|value| *value = i16::from_le(*value));
-        Ok(count)
+        let unread = usize::from(state & FIFO_UNREAD);
+        read_samples(&mut self.registers, register::OUT_X_L, unread, samples, i16::from_le).await
     }
 }

@@ -6,7 +6,7 @@
 use embedded_hal_async::i2c::I2c;
 
 use crate::Error;
-use crate::registers::{I2cRegisters, Registers};
+use crate::registers::{I2cRegisters, Registers, read_samples, set_up};
 
 /// The I²C address with the pin AD0 low.
 pub const ADDRESS: u8 = 0x68;
@@ -125,12 +125,7 @@ impl<B: I2c> Mpu6050<I2cRegisters<B>> {
 
 impl<R: Registers> Mpu6050<R> {
     async fn start(mut registers: R, settings: Settings) -> Result<Self, Error<R::Error>> {
-        let mut identity = [0];
-        registers.read(register::WHO_AM_I, &mut identity).await?;
-        if identity != [IDENTITY] {
-            return Err(Error::WrongDevice { expected: IDENTITY, found: identity[0] });
-        }
-        for (register, value) in [
+        let settings = [
             (register::PWR_MGMT_1, AWAKE),
             (register::CONFIG, LOW_PASS),
             (register::SMPLRT_DIV, settings.divider()),
@@ -138,9 +133,8 @@ impl<R: Registers> Mpu6050<R> {
             (register::ACCEL_CONFIG, (settings.acceleration as u8) << 3),
             (register::FIFO_EN, ACCELERATION_AND_TURN),
             (register::USER_CTRL, FIFO_ON_AND_EMPTIED),
-        ] {
-            registers.write(register, value).await?;
-        }
+        ];
+        set_up(&mut registers, (register::WHO_AM_I, IDENTITY), &settings).await?;
         Ok(Self { registers })
     }
 
@@ -161,13 +155,7 @@ impl<R: Registers> Mpu6050<R> {
         }
         let mut len_bytes = [0; 2];
         self.registers.read(register::FIFO_COUNT_H, &mut len_bytes).await?;
-        let whole = usize::from(u16::from_be_bytes(len_bytes)) / SAMPLE_BYTES;
-        let count = whole.min(samples.len());
-        let Some(samples) = samples.get_mut(..count).filter(|samples| !samples.is_empty()) else {
-            return Ok(0);
-        };
-        self.registers.read(register::FIFO_R_W, bytemuck::cast_slice_mut(samples)).await?;
-        samples.as_flattened_mut().iter_mut().for_each(|value| *value = i16::from_be(*value));
-        Ok(count)
+        let unread = usize::from(u16::from_be_bytes(len_bytes)) / SAMPLE_BYTES;
+        read_samples(&mut self.registers, register::FIFO_R_W, unread, samples, i16::from_be).await
     }
 }

@@ -5,6 +5,8 @@ use core::future::Future;
 use embedded_hal_async::i2c::I2c;
 use embedded_hal_async::spi::{Operation, SpiDevice};
 
+use crate::Error;
+
 /// The registers of a device, 8 bits each, which count up while they are read.
 pub trait Registers {
     /// The bus's error.
@@ -27,6 +29,43 @@ pub trait Registers {
     ///
     /// The bus's.
     fn write(&mut self, register: u8, value: u8) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Makes sure that the register of a device's identity holds what it should, then writes the rest.
+pub(crate) async fn set_up<R: Registers>(
+    registers: &mut R,
+    (register, expected): (u8, u8),
+    settings: &[(u8, u8)],
+) -> Result<(), Error<R::Error>> {
+    let mut found = [0];
+    registers.read(register, &mut found).await?;
+    let [found] = found;
+    if found != expected {
+        return Err(Error::WrongDevice { expected, found });
+    }
+    for &(register, value) in settings {
+        registers.write(register, value).await?;
+    }
+    Ok(())
+}
+
+/// Reads up to `unread` samples of `AXES` values from a FIFO; `native` undoes its byte order. Gives
+/// their number.
+pub(crate) async fn read_samples<R: Registers, const AXES: usize>(
+    registers: &mut R,
+    fifo: u8,
+    unread: usize,
+    samples: &mut [[i16; AXES]],
+    native: fn(i16) -> i16,
+) -> Result<usize, Error<R::Error>> {
+    let count = unread.min(samples.len());
+    let Some(samples) = samples.get_mut(..count).filter(|samples| !samples.is_empty()) else {
+        return Ok(0);
+    };
+    let values = samples.as_flattened_mut();
+    registers.read(fifo, bytemuck::cast_slice_mut(values)).await?;
+    values.iter_mut().for_each(|value| *value = native(*value));
+    Ok(count)
 }
 
 /// Registers behind I²C: the register's number is written, then values are read or written.

@@ -4,11 +4,13 @@
 
 use std::env;
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::File;
+use std::path::Path;
 
 use fixie::{ALL_OPS, Aligned};
 use fixie_applications::keyword::{KeywordSpotter, SAMPLE_RATE_HZ, SHIPPED};
 use fixie_applications::{Application, Decision, Status};
+use fixie_compiler::session::Network;
 use ndarray::Array1;
 use ndarray_npy::NpzReader;
 
@@ -22,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sound: Array1<i16> = file.by_name("sound.npy")?;
     let starts: Array1<i64> = file.by_name("start.npy")?;
     let classes: Array1<i64> = file.by_name("y.npy")?;
-    let mut decisions = listen(&fs::read(image)?, &sound.to_vec())?;
+    let mut decisions = listen(Network::load(Path::new(&image))?.bytes(), &sound.to_vec())?;
 
     let labels = SHIPPED.labels;
     let (mut right, mut keywords) = (labels.map(|_| 0), labels.map(|_| 0));
@@ -53,11 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// All decisions on a recording.
 fn listen(image: &[u8], sound: &[i16]) -> Result<Vec<Decision>, Box<dyn Error>> {
     let mut arena = Box::new(Aligned([0_u8; 1 << 20]));
-    // An image is read in place, at a multiple of 16 bytes.
-    let mut storage = Box::new(Aligned([0_u8; 1 << 20]));
-    let place = storage.0.get_mut(..image.len()).ok_or("the image is too large")?;
-    place.copy_from_slice(image);
-    let mut spotter = KeywordSpotter::<ALL_OPS, _>::new(place, &mut arena.0, &SHIPPED)?;
+    let mut spotter = KeywordSpotter::<ALL_OPS, _>::new(image, &mut arena.0, &SHIPPED)?;
     let mut decisions = Vec::new();
     for block in sound.chunks(160) {
         spotter.push_samples(block);

@@ -111,6 +111,15 @@ pub fn print_if_read(text: impl AsRef<str>) -> Result<bool, Failure> {
     }
 }
 
+/// Prints a result as one JSON object, or as text.
+pub fn report<T: Serialize>(
+    json: bool,
+    result: &T,
+    render: impl Fn(&T) -> String,
+) -> Result<(), Failure> {
+    if json { print_json(result) } else { print(render(result)) }
+}
+
 /// Prints a value as JSON.
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let json = serde_json::to_string_pretty(value).context(|| "cannot write JSON")?;

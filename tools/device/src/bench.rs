@@ -1,5 +1,5 @@
 //! Cycles per layer, as the bench firmware on the board reports them over RTT
-//! (`firmware/bench/src/device.rs` says in which form).
+//! (`firmware/measure/src/lib.rs` says in which form).
 
 use std::error::Error;
 use std::thread;

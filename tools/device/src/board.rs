@@ -2,7 +2,7 @@
 //!
 //! Flash is split in two: firmware in the one part, the image in the other, so that either can be
 //! replaced without the other. The split lies on a border of erase sectors. RAM holds the firmware's
-//! data, then the arena, then the stack:
+//! data, then the arena, then the stack (on the ESP32-C3 its HAL's linker script decides that):
 //!
 //! ```text
 //! flash  firmware … │ image …
@@ -12,9 +12,6 @@
 use std::fmt::Write as _;
 
 use fixie_emulator::board::{Platform, Region, STACK_FLOOR, memory_x};
-use object::{Object, ObjectSymbol};
-
-use crate::DeviceError;
 
 /// RAM that is left to the stack of a board with little: the deepest kernel and a log frame take
 /// about half of it.
@@ -167,37 +164,13 @@ pub const BOARDS: &[Board] = &[
         programmer: Programmer::Probe,
         family: Some(Family::Nrf52),
     },
-    Board {
-        name: "nucleo-f411re",
-        title: "Nucleo-F411RE",
-        cable: "mini-USB at CN1: ST-LINK on the board",
-        chip: "STM32F411RETx",
-        identity: Some(Identity { address: 0xE004_2000, mask: 0xFFF, value: 0x431 }),
-        target: "thumbv7em-none-eabihf",
-        cpu: Some("cortex-m4"),
-        opt_level: "2",
-        link_script: "link.x",
-        firmware: region(0x0800_0000, 128 * KIB),
-        image: region(0x0802_0000, 384 * KIB),
-        ram: region(0x2000_0000, 128 * KIB),
-        programmer: Programmer::Probe,
-        family: Some(Family::Stm32),
-    },
+    NUCLEO_F411RE,
     Board {
         name: "nucleo-f446re",
         title: "Nucleo-F446RE",
-        cable: "mini-USB at CN1: ST-LINK on the board",
         chip: "STM32F446RETx",
         identity: Some(Identity { address: 0xE004_2000, mask: 0xFFF, value: 0x421 }),
-        target: "thumbv7em-none-eabihf",
-        cpu: Some("cortex-m4"),
-        opt_level: "2",
-        link_script: "link.x",
-        firmware: region(0x0800_0000, 128 * KIB),
-        image: region(0x0802_0000, 384 * KIB),
-        ram: region(0x2000_0000, 128 * KIB),
-        programmer: Programmer::Probe,
-        family: Some(Family::Stm32),
+        ..NUCLEO_F411RE
     },
     Board {
         // One bank of flash each; of the RAM the one large piece that code and DMA both reach.
@@ -232,40 +205,54 @@ pub const BOARDS: &[Board] = &[
         programmer: Programmer::Probe,
         family: Some(Family::Rp),
     },
-    Board {
-        name: "pico2",
-        title: "Raspberry Pi Pico 2, Arm cores",
-        cable: "a debug probe at the JST connector; power by USB",
-        chip: "RP235x",
-        identity: Some(Identity { address: 0x4000_0000, mask: 0x0FFF_FFFF, value: 0x0000_4927 }),
-        target: "thumbv8m.main-none-eabihf",
-        cpu: Some("cortex-m33"),
-        opt_level: "2",
-        link_script: "pico2.x",
-        firmware: region(0x1000_0000, 2 * MIB),
-        image: region(0x1020_0000, 2 * MIB),
-        ram: region(0x2000_0000, 520 * KIB),
-        programmer: Programmer::Probe,
-        family: Some(Family::Rp),
-    },
+    PICO_2,
     Board {
         // The flash is written through the Arm cores: probe-rs has no algorithm for the others.
         name: "pico2-riscv",
         title: "Raspberry Pi Pico 2, RISC-V cores",
-        cable: "a debug probe at the JST connector; power by USB",
-        chip: "RP235x",
-        identity: Some(Identity { address: 0x4000_0000, mask: 0x0FFF_FFFF, value: 0x0000_4927 }),
         target: "riscv32imac-unknown-none-elf",
         cpu: None,
         opt_level: "3",
         link_script: "pico2-riscv.x",
-        firmware: region(0x1000_0000, 2 * MIB),
-        image: region(0x1020_0000, 2 * MIB),
-        ram: region(0x2000_0000, 520 * KIB),
-        programmer: Programmer::Probe,
-        family: Some(Family::Rp),
+        ..PICO_2
     },
 ];
+
+/// The Nucleo-F446RE differs in its chip alone.
+const NUCLEO_F411RE: Board = Board {
+    name: "nucleo-f411re",
+    title: "Nucleo-F411RE",
+    cable: "mini-USB at CN1: ST-LINK on the board",
+    chip: "STM32F411RETx",
+    identity: Some(Identity { address: 0xE004_2000, mask: 0xFFF, value: 0x431 }),
+    target: "thumbv7em-none-eabihf",
+    cpu: Some("cortex-m4"),
+    opt_level: "2",
+    link_script: "link.x",
+    firmware: region(0x0800_0000, 128 * KIB),
+    image: region(0x0802_0000, 384 * KIB),
+    ram: region(0x2000_0000, 128 * KIB),
+    programmer: Programmer::Probe,
+    family: Some(Family::Stm32),
+};
+
+/// With the Arm cores in use.
+const PICO_2: Board = Board {
+    name: "pico2",
+    title: "Raspberry Pi Pico 2, Arm cores",
+    cable: "a debug probe at the JST connector; power by USB",
+    chip: "RP235x",
+    identity: Some(Identity { address: 0x4000_0000, mask: 0x0FFF_FFFF, value: 0x0000_4927 }),
+    target: "thumbv8m.main-none-eabihf",
+    cpu: Some("cortex-m33"),
+    opt_level: "2",
+    link_script: "pico2.x",
+    firmware: region(0x1000_0000, 2 * MIB),
+    image: region(0x1020_0000, 2 * MIB),
+    ram: region(0x2000_0000, 520 * KIB),
+    programmer: Programmer::Probe,
+    family: Some(Family::Rp),
+};
 
 const KIB: u32 = 1024;
 const MIB: u32 = 1024 * KIB;
@@ -347,27 +334,15 @@ pub struct Split {
 }
 
 impl Split {
-    /// Reads the symbols; none in firmware that was not linked by our script or does not use them.
-    ///
-    /// # Errors
-    ///
-    /// [`DeviceError::Elf`].
-    pub fn of(elf: &[u8]) -> Result<Option<Self>, DeviceError> {
-        let file = object::File::parse(elf).map_err(|error| DeviceError::Elf(error.to_string()))?;
-        let address = |name| {
-            let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name))?;
-            Some(symbol.address())
-        };
-        let split = || {
-            let image_address = address(symbols::IMAGE_START)?;
-            Some(Self {
-                image_address,
-                image_bytes: address(symbols::IMAGE_END)?.checked_sub(image_address)?,
-                arena_bytes: address(symbols::ARENA_END)?
-                    .checked_sub(address(symbols::ARENA_START)?)?,
-            })
-        };
-        Ok(split())
+    /// What the symbols of firmware say; none if it was not linked by our script or does not use them.
+    pub(crate) fn of(address: impl Fn(&str) -> Option<u64>) -> Option<Self> {
+        let image_address = address(symbols::IMAGE_START)?;
+        Some(Self {
+            image_address,
+            image_bytes: address(symbols::IMAGE_END)?.checked_sub(image_address)?,
+            arena_bytes: address(symbols::ARENA_END)?
+                .checked_sub(address(symbols::ARENA_START)?)?,
+        })
     }
 }
 

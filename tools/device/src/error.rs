@@ -248,9 +248,6 @@ pub enum DeviceError {
     /// Firmware could not be built, or the emulator not be started.
     #[error(transparent)]
     Build(#[from] EmulatorError),
-    /// The emulated board could not be started or does not answer.
-    #[error("the emulated board: {0}")]
-    Emulated(#[from] io::Error),
 }
 
 impl DeviceError {

@@ -126,9 +126,11 @@ impl Firmware {
         if segments.is_empty() {
             return Err(DeviceError::Elf("nothing in it is loaded".to_owned()));
         }
-        let rtt = file.symbols().find(|symbol| symbol.name() == Ok(RTT_SYMBOL));
-        let rtt = rtt.map(|symbol| symbol.address());
-        let split = Split::of(&elf)?;
+        let address = |name: &str| {
+            let symbol = file.symbols().find(|symbol| symbol.name() == Ok(name))?;
+            Some(symbol.address())
+        };
+        let (rtt, split) = (address(RTT_SYMBOL), Split::of(address));
         Ok(Self { elf, segments, ram, split, rtt })
     }
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use defmt_decoder::{DecodeError, StreamDecoder, Table};
-use defmt_parser::Level;
+use fixie_emulator::log::{Decoder as Frames, Record, Strings};
 use probe_rs::rtt::{Rtt, ScanRegion, try_attach_to_rtt};
 use serde::Serialize;
 
@@ -22,7 +21,7 @@ const DEFMT_CHANNEL: &str = "defmt";
 
 /// The strings of which firmware's log consists: its frames carry only their numbers.
 #[derive(Debug)]
-pub struct LogTable(Option<Table>);
+pub struct LogTable(Option<Strings>);
 
 impl LogTable {
     /// The table of an ELF file; without one, or without a file, logs are text.
@@ -32,10 +31,10 @@ impl LogTable {
     /// [`DeviceError::LogTable`], if it was made by another version of defmt, or with an encoding of
     /// frames in which a lost byte cannot be got over.
     pub fn of(firmware: Option<&Firmware>) -> Result<Self, DeviceError> {
-        let parse = |firmware: &Firmware| Table::parse(firmware.elf());
-        let table = firmware.map(parse).transpose();
+        let find = |firmware: &Firmware| Strings::find(firmware.elf());
+        let table = firmware.map(find).transpose();
         let table = table.map_err(|error| DeviceError::LogTable(error.to_string()))?.flatten();
-        if table.as_ref().is_some_and(|table| !table.encoding().can_recover()) {
+        if table.as_ref().is_some_and(|table| !table.can_recover()) {
             let problem = "build the firmware without defmt's feature `encoding-raw`";
             return Err(DeviceError::LogTable(problem.to_owned()));
         }
@@ -66,7 +65,7 @@ pub struct Log<'t> {
 
 /// Makes lines of what a channel brings.
 enum Decoder<'t> {
-    Defmt(Box<dyn StreamDecoder + Send + Sync + 't>),
+    Defmt(Frames<'t>),
     /// Bytes of a line that has no end yet.
     Text(Vec<u8>),
 }
@@ -89,9 +88,7 @@ impl<'t> Log<'t> {
             }),
         )?;
         let decoders = rtt.up_channels.iter().map(|channel| match &table.0 {
-            Some(table) if channel.name() == Some(DEFMT_CHANNEL) => {
-                Decoder::Defmt(table.new_stream_decoder())
-            }
+            Some(table) if channel.name() == Some(DEFMT_CHANNEL) => Decoder::Defmt(table.decoder()),
             _ => Decoder::Text(Vec::new()),
         });
         Ok(Self { decoders: decoders.collect(), rtt })
@@ -119,8 +116,8 @@ impl Decoder<'_> {
     fn push(&mut self, bytes: &[u8], channel: usize, lines: &mut Vec<LogLine>) {
         match self {
             Self::Defmt(decoder) => {
-                decoder.received(bytes);
-                frames(&mut **decoder, channel, lines);
+                decoder.push(bytes);
+                frames(decoder, channel, lines);
             }
             Self::Text(line) => {
                 for &byte in bytes {
@@ -139,21 +136,14 @@ impl Decoder<'_> {
 
 /// The complete frames. One that was cut off, as when the firmware was faster than the probe, is
 /// passed over: the encoding says where the next begins.
-fn frames(
-    decoder: &mut (dyn StreamDecoder + Send + Sync + '_),
-    channel: usize,
-    lines: &mut Vec<LogLine>,
-) {
+fn frames(decoder: &mut Frames<'_>, channel: usize, lines: &mut Vec<LogLine>) {
     loop {
-        match decoder.decode() {
-            Ok(frame) => lines.push(LogLine {
-                channel,
-                level: frame.level().map(Level::as_str),
-                timestamp: frame.display_timestamp().map(|time| time.to_string()),
-                message: frame.display_message().to_string(),
-            }),
-            Err(DecodeError::UnexpectedEof) => return,
-            Err(DecodeError::Malformed) => {}
+        match decoder.next_record() {
+            Ok(Some(Record { timestamp, level, message })) => {
+                lines.push(LogLine { channel, level, timestamp, message });
+            }
+            Ok(None) => return,
+            Err(_) => {}
         }
     }
 }

@@ -75,14 +75,9 @@ impl Plan {
         }
         Ok(plan)
     }
-
-    /// Bytes that will be written.
-    pub fn bytes(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.data.len() as u64).sum()
-    }
 }
 
-/// What `firmware/bench/src/device.rs` finds in its image region.
+/// What `firmware/measure/src/lib.rs` finds in its image region.
 fn with_samples(image: &[u8], samples: &[u8]) -> Vec<u8> {
     let mut data = image.to_vec();
     if !samples.is_empty() {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::iter;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -24,6 +23,13 @@ pub struct Application {
     pub binary: &'static str,
     /// The package's features, separated by commas, where they are not the default ones.
     pub features: Option<&'static str>,
+}
+
+impl Application {
+    /// Its features, as cargo takes them.
+    fn feature_arguments(self) -> impl Iterator<Item = &'static str> {
+        self.features.into_iter().flat_map(|features| ["--no-default-features", "-F", features])
+    }
 }
 
 /// Runs an image on inputs from a file, between profiling marks.
@@ -100,12 +106,11 @@ pub fn build(
     }
     site.place_image(image)?;
     progress(Stage::Firmware { application: application.binary, board });
-    let features = application.features.map(|features| ["--no-default-features", "-F", features]);
     let output = site
         .cargo("build", application.workspace)?
         .args(["--package", application.package, "--bin", application.binary])
         .args(["--message-format", "json-render-diagnostics"])
-        .args(features.iter().flatten())
+        .args(application.feature_arguments())
         .output()
         .map_err(EmulatorError::start("cargo"))?;
     let elf = executable(&output).ok_or_else(|| build_error(board, application, &output))?;
@@ -131,7 +136,7 @@ pub fn build_all(
         .cargo("build", package.workspace)?
         .args(["--package", package.package, "--bins"])
         .args(["--message-format", "json-render-diagnostics"])
-        .args(package.features.iter().flat_map(|features| ["-F", features]))
+        .args(package.feature_arguments())
         .output()
         .map_err(EmulatorError::start("cargo"))?;
     if !output.status.success() {
@@ -158,23 +163,11 @@ pub fn lint_package(
     package: Application,
     progress: &dyn Fn(Stage),
 ) -> Result<(), EmulatorError> {
-    let board = platform.name;
+    let what = format!("{} for {}", package.package, platform.name);
     let site = Site::prepare(platform, progress)?;
-    let output = site
-        .cargo("clippy", package.workspace)?
-        .args(["--package", package.package, "--no-deps", "--quiet"])
-        .args(package.features.iter().flat_map(|features| ["-F", features]))
-        .args(["--", "-D", "warnings"])
-        .output()
-        .map_err(EmulatorError::start("cargo"))?;
-    output.status.success().then_some(()).ok_or_else(|| EmulatorError::Build {
-        what: format!("{} for {board}", package.package),
-        output: String::from_utf8_lossy(&output.stderr).into_owned(),
-    })
+    let packages = ["--package", package.package, "--no-deps"];
+    clippy(&site, package.workspace, packages.into_iter().chain(package.feature_arguments()), what)
 }
-
-/// Packages that are linted without the rest of their workspace.
-const LINTED_ALONE: [&str; 1] = ["fixie-session"];
 
 /// Lints all firmware as it is compiled for a board, with every warning an error.
 ///
@@ -188,25 +181,33 @@ pub fn lint(
 ) -> Result<(), EmulatorError> {
     let site = Site::prepare(board.platform(), progress)?;
     site.place_image(Some(image))?;
-    // Those of real boards handle panics themselves: together with the others there would be two
-    // handlers.
-    let others = LINTED_ALONE.iter().flat_map(|package| ["--exclude", package]);
-    let together = ["--workspace", "--features", "fixie-bench/device"].into_iter().chain(others);
-    let alone = LINTED_ALONE.iter().map(|package| vec!["--package", package]);
-    for packages in iter::once(together.collect()).chain(alone) {
-        let output = site
-            .cargo("clippy", "")?
-            .arg("--quiet")
-            .args(packages)
-            .args(["--", "-D", "warnings"])
-            .output()
-            .map_err(EmulatorError::start("cargo"))?;
-        output.status.success().then_some(()).ok_or_else(|| EmulatorError::Build {
-            what: format!("firmware for {}", board.name),
-            output: String::from_utf8_lossy(&output.stderr).into_owned(),
-        })?;
-    }
-    Ok(())
+    let what = || format!("firmware for {}", board.name);
+    // The applications of real boards handle panics themselves: together with the others there would
+    // be two handlers.
+    let alone = "fixie-session";
+    let others = ["--workspace", "--exclude", alone, "--features", "fixie-bench/device"];
+    clippy(&site, "", others, what())?;
+    clippy(&site, "", ["--package", alone], what())
+}
+
+/// Lints packages of a workspace below the firmware's or of that.
+fn clippy<'a>(
+    site: &Site,
+    workspace: &str,
+    packages: impl IntoIterator<Item = &'a str>,
+    what: String,
+) -> Result<(), EmulatorError> {
+    let output = site
+        .cargo("clippy", workspace)?
+        .arg("--quiet")
+        .args(packages)
+        .args(["--", "-D", "warnings"])
+        .output()
+        .map_err(EmulatorError::start("cargo"))?;
+    output.status.success().then_some(()).ok_or_else(|| EmulatorError::Build {
+        what,
+        output: String::from_utf8_lossy(&output.stderr).into_owned(),
+    })
 }
 
 /// The path of what was linked, from cargo's messages; none if the build failed.

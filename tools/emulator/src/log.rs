@@ -9,6 +9,7 @@ use defmt_parser::Level;
 use crate::EmulatorError;
 
 /// The strings of a firmware.
+#[derive(Debug)]
 pub struct Strings(Table);
 
 /// Decodes a stream of one firmware.
@@ -19,8 +20,8 @@ pub struct Decoder<'t> {
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// When it was logged, as the firmware tells the time; empty if it does not.
-    pub timestamp: String,
+    /// When it was logged, as the firmware tells the time; none if it does not.
+    pub timestamp: Option<String>,
     /// `trace` to `error`; none for what was printed without a level.
     pub level: Option<&'static str>,
     /// What it says.
@@ -34,8 +35,22 @@ impl Strings {
     ///
     /// [`EmulatorError::Malformed`] if the file has none, or of a version that cannot be read.
     pub fn of(elf: &[u8]) -> Result<Self, EmulatorError> {
+        Self::find(elf)?.ok_or_else(|| malformed("it does not log with defmt".to_owned()))
+    }
+
+    /// Reads the strings from an ELF file, if it has any.
+    ///
+    /// # Errors
+    ///
+    /// [`EmulatorError::Malformed`] if they are of a version that cannot be read.
+    pub fn find(elf: &[u8]) -> Result<Option<Self>, EmulatorError> {
         let table = Table::parse(elf).map_err(|error| malformed(format!("{error:#}")))?;
-        table.map(Self).ok_or_else(|| malformed("it does not log with defmt".to_owned()))
+        Ok(table.map(Self))
+    }
+
+    /// Whether a record can be told from what is left of one that was cut off.
+    pub fn can_recover(&self) -> bool {
+        self.0.encoding().can_recover()
     }
 
     /// A decoder at the beginning of a stream.
@@ -59,7 +74,7 @@ impl Decoder<'_> {
     pub fn next_record(&mut self) -> Result<Option<Record>, EmulatorError> {
         match self.stream.decode() {
             Ok(frame) => Ok(Some(Record {
-                timestamp: frame.display_timestamp().map_or_else(String::new, |t| t.to_string()),
+                timestamp: frame.display_timestamp().map(|time| time.to_string()),
                 level: frame.level().map(Level::as_str),
                 message: frame.display_message().to_string(),
             })),
@@ -87,6 +102,7 @@ pub fn decode(elf: &[u8], log: &[u8]) -> Result<Vec<Record>, EmulatorError> {
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { timestamp, level, message } = self;
+        let timestamp = timestamp.as_deref().unwrap_or_default();
         write!(f, "{timestamp:>12} {:<5} {message}", level.unwrap_or_default())
     }
 }

@@ -48,9 +48,9 @@ impl Site {
     /// Everything but sources and image that a build depends on.
     pub fn fingerprint(&self) -> Result<[String; 5], EmulatorError> {
         let Platform { opt_level, memory_x, timer_hz, .. } = &self.platform;
-        let of_board = [opt_level.to_string(), memory_x.clone(), timer_hz.to_string()];
-        let [opt_level, memory_x, timer_hz] = of_board;
-        Ok([self.toolchain.version.clone(), self.flags()?, opt_level, memory_x, timer_hz])
+        let (opt_level, timer_hz) = ((*opt_level).to_owned(), timer_hz.to_string());
+        let version = self.toolchain.version.clone();
+        Ok([version, self.flags()?, opt_level, memory_x.clone(), timer_hz])
     }
 
     fn image_path(&self) -> PathBuf {

@@ -10,6 +10,9 @@
 
 #![no_std]
 
+#[path = "../../embassy.rs"]
+mod embassy;
+
 use defmt_rtt as _;
 use embassy_executor::{InterruptExecutor, SendSpawner, task};
 use embassy_nrf::buffered_uarte::{self, BufferedUarteRx};
@@ -18,9 +21,11 @@ use embassy_nrf::interrupt::{InterruptExt, Priority};
 use embassy_nrf::pdm::{self, Frequency, Pdm, Ratio, SamplerState};
 use embassy_nrf::twim::{self, Twim};
 use embassy_nrf::{Peripherals, bind_interrupts, interrupt, peripherals, uarte};
-use embassy_time::{Duration, Instant, Ticker};
-use fixie_session::{Board, Channel, MAX_SLEEP_MS, Receiver, Sender, Serial};
+use embassy_time::Instant;
+use fixie_session::{Board, Channel, Receiver, Sender, Serial};
 use static_cell::ConstStaticCell;
+
+use embassy::{spawn, tick};
 
 pub use cortex_m_rt::entry;
 pub use fixie_board::cycles;
@@ -120,25 +125,5 @@ async fn listen(mut microphone: Pdm<'static>, mut sender: Sender<i16>) {
     };
     if let Err(error) = microphone.run_task_sampler(&mut blocks, pass_on).await {
         defmt::error!("the microphone stops: {}", defmt::Debug2Format(&error));
-    }
-}
-
-/// Wakes the application from time to time.
-#[task]
-async fn tick() {
-    let mut ticker = Ticker::every(Duration::from_millis(MAX_SLEEP_MS.into()));
-    loop {
-        ticker.next().await;
-    }
-}
-
-/// Starts a task, of which there is one each.
-fn spawn<S: Send>(
-    spawner: SendSpawner,
-    task: Result<embassy_executor::SpawnToken<S>, embassy_executor::SpawnError>,
-) {
-    match task {
-        Ok(token) => spawner.spawn(token),
-        Err(error) => defmt::error!("a task cannot start: {}", defmt::Debug2Format(&error)),
     }
 }

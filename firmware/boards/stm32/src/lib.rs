@@ -14,9 +14,11 @@
 #[cfg_attr(feature = "nucleo-f446re", path = "f446.rs")]
 #[cfg_attr(feature = "nucleo-h743zi", path = "h743.rs")]
 mod chip;
+#[path = "../../embassy.rs"]
+mod embassy;
 
 use defmt_rtt as _;
-use embassy_executor::{InterruptExecutor, SendSpawner, SpawnError, SpawnToken, task};
+use embassy_executor::{InterruptExecutor, SendSpawner, task};
 use embassy_stm32::i2c::{self, I2c, Master};
 use embassy_stm32::i2s::{self, I2S};
 use embassy_stm32::interrupt::{InterruptExt, Priority};
@@ -24,9 +26,11 @@ use embassy_stm32::mode::Blocking;
 use embassy_stm32::time::Hertz;
 use embassy_stm32::usart::{self, BufferedUart};
 use embassy_stm32::{Config, Peripherals};
-use embassy_time::{Duration, Instant, Ticker};
-use fixie_session::{Board, Channel, MAX_SLEEP_MS, Receiver, Sender, Serial, halt};
+use embassy_time::Instant;
+use fixie_session::{Board, Channel, Receiver, Sender, Serial, halt};
 use static_cell::ConstStaticCell;
+
+use embassy::{spawn, tick};
 
 pub use cortex_m_rt::entry;
 pub use fixie_board::cycles;
@@ -125,22 +129,5 @@ async fn listen(mut microphone: I2S<'static, u16>, mut sender: Sender<i16>) {
                 microphone.clear();
             }
         }
-    }
-}
-
-/// Wakes the application from time to time.
-#[task]
-async fn tick() {
-    let mut ticker = Ticker::every(Duration::from_millis(MAX_SLEEP_MS.into()));
-    loop {
-        ticker.next().await;
-    }
-}
-
-/// Starts a task, of which there is one each.
-fn spawn<S: Send>(spawner: SendSpawner, task: Result<SpawnToken<S>, SpawnError>) {
-    match task {
-        Ok(token) => spawner.spawn(token),
-        Err(error) => defmt::error!("a task cannot start: {}", defmt::Debug2Format(&error)),
     }
 }

@@ -4,10 +4,10 @@ use clap::{ArgGroup, Args};
 use fixie_compiler::calibrate::Bucket;
 use fixie_compiler::data::Dataset;
 use fixie_compiler::debug::{LayerErrors, Other, compare};
-use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::session::Network;
 use serde::Serialize;
 
+use super::eval::load_original;
 use crate::diagnostics::{Context, Failure};
 use crate::progress::Progress;
 use crate::{output, table};
@@ -62,11 +62,8 @@ impl Cmd {
         };
         let (path, layers) = match (&self.reference, &self.against) {
             (Some(path), _) => {
-                let shapes = network.data_ports().into_iter().map(|port| (port.name, port.shape));
-                let options =
-                    ImportOptions { shapes: shapes.collect(), ..ImportOptions::default() };
-                let model = Model::load(path, &options)
-                    .context(|| format!("cannot use the model {}", path.display()))?;
+                let what = || format!("cannot use the model {}", path.display());
+                let model = load_original(path, &network, what)?;
                 (path, compare(&Other::Model(&model))?)
             }
             (None, Some(path)) => {
@@ -83,7 +80,7 @@ impl Cmd {
             samples: data.len(),
             layers,
         };
-        if self.json { output::print_json(&comparison) } else { output::print(comparison.render()) }
+        output::report(self.json, &comparison, Comparison::render)
     }
 }
 

@@ -47,17 +47,25 @@ impl Cmd {
         let evaluation = evaluate(&network, &data, reference.as_ref(), &|n| progress.advance(n))
             .context(|| format!("cannot evaluate {}", self.image.display()))?;
         drop(progress);
-        if self.json { output::print_json(&evaluation) } else { output::print(render(&evaluation)) }
+        output::report(self.json, &evaluation, render)
     }
 }
 
-/// The float model; it must take what the image takes.
+/// The float model, ready to run.
 fn load_reference(path: &Path, network: &Network) -> Result<Reference, Failure> {
     let what = || format!("cannot use the reference model {}", path.display());
+    load_original(path, network, what)?.reference().context(what)
+}
+
+/// The model that an image was made of; it must take what the image takes.
+pub fn load_original(
+    path: &Path,
+    network: &Network,
+    what: impl FnOnce() -> String,
+) -> Result<Model, Failure> {
     let shapes = network.data_ports().into_iter().map(|port| (port.name, port.shape)).collect();
     let options = ImportOptions { shapes, ..ImportOptions::default() };
-    let model = Model::load(path, &options).context(what)?;
-    model.reference().context(what)
+    Model::load(path, &options).context(what)
 }
 
 pub fn render(evaluation: &Evaluation) -> String {

@@ -67,10 +67,10 @@ impl Port {
         (self.select >> 24, (self.select as u8 & 0xF0) | (address.lsb() & 0xC))
     }
 
-    fn access(
+    fn access<R>(
         &mut self,
-        work: impl FnOnce(&mut Self, &mut Target) -> Result<u32, ArmError>,
-    ) -> Result<u32, ArmError> {
+        work: impl FnOnce(&mut Self, &mut Target) -> Result<R, ArmError>,
+    ) -> Result<R, ArmError> {
         let board = self.board.clone();
         let mut target = board.target();
         if target.wire.is_open {
@@ -207,9 +207,8 @@ impl RawDapAccess for Port {
                     _ => {}
                 }
             }
-            Ok(0)
+            Ok(())
         })
-        .map(drop)
     }
 
     fn raw_read_block(
@@ -228,7 +227,7 @@ impl RawDapAccess for Port {
             refuse_if_locked(target)?;
             target.machine.read(port.tar, &mut bytes).map_err(usb)?;
             port.advance(bytes.len() as u32);
-            Ok(0)
+            Ok(())
         })?;
         for (value, bytes) in values.iter_mut().zip(bytes.as_chunks::<4>().0) {
             *value = u32::from_le_bytes(*bytes);
@@ -249,9 +248,8 @@ impl RawDapAccess for Port {
             refuse_if_locked(target)?;
             target.machine.write(port.tar, &bytes).map_err(usb)?;
             port.advance(bytes.len() as u32);
-            Ok(0)
+            Ok(())
         })
-        .map(drop)
     }
 
     fn jtag_sequence(&mut self, _: u8, _: bool, _: u64) -> Result<(), DebugProbeError> {

@@ -11,7 +11,6 @@ use fixie_device::firmware::BENCH;
 use fixie_device::{BenchReport as DeviceReport, Contents, Firmware, Plan};
 use fixie_emulator::{BOARDS, BenchReport, BenchRequest, Board, Layer, Stage};
 use ndarray::{ArrayD, IxDyn};
-use serde::Serialize;
 
 use self::compare::{Comparison, Figures};
 use crate::connection::{Part, ProbeArguments, building};
@@ -77,7 +76,7 @@ impl Cmd {
     pub fn run(self) -> Result<(), Failure> {
         if let Some([before, after]) = self.compare.as_deref() {
             let comparison = Comparison::new(self.figures(before)?, self.figures(after)?)?;
-            return print(self.json, &comparison, Comparison::render);
+            return output::report(self.json, &comparison, Comparison::render);
         }
         let missing = || Failure::new("nothing to measure", "no image is named");
         let image = self.image.as_deref().ok_or_else(missing)?;
@@ -85,9 +84,9 @@ impl Cmd {
             let network = load(image)?;
             let samples = samples(self.input.as_deref(), &network)?;
             let report = self.measure_on_chip(&network, image, chip, &samples)?;
-            return print(self.json, &report, render_cycles);
+            return output::report(self.json, &report, render_cycles);
         }
-        print(self.json, &self.report(image)?, render)
+        output::report(self.json, &self.report(image)?, render)
     }
 
     /// Measures an image on an emulated core.
@@ -122,7 +121,7 @@ impl Cmd {
             Failure::new(what(), "it is none of the boards that Fixie builds firmware for")
                 .help("`fixie chips` lists them")
         })?;
-        let (samples, _) = run_here(network, samples).context(what)?;
+        let samples = quantized(network, samples).context(what)?;
         let image = network.bytes();
         let firmware =
             building(|progress| Firmware::build(board, BENCH, progress)).context(what)?;
@@ -150,14 +149,6 @@ impl Cmd {
 
 fn load(image: &Path) -> Result<Network, Failure> {
     Network::load(image).context(|| format!("cannot read the image {}", image.display()))
-}
-
-fn print<T: Serialize>(
-    json: bool,
-    report: &T,
-    render: impl Fn(&T) -> String,
-) -> Result<(), Failure> {
-    if json { output::print_json(report) } else { output::print(render(report)) }
 }
 
 /// The real inputs to run.
@@ -202,6 +193,14 @@ pub fn measure(
         return Err(Failure::new(what(), cause).help("this is a defect of Fixie: report it"));
     }
     Ok(report)
+}
+
+/// The input bytes of all samples.
+fn quantized(network: &Network, samples: &[Vec<ArrayD<f32>>]) -> Result<Vec<u8>, SessionError> {
+    let mut arena = network.arena();
+    let mut session = network.session(&mut arena)?;
+    let bytes = samples.iter().map(|sample| session.quantize(sample));
+    Ok(bytes.collect::<Result<Vec<_>, _>>()?.concat())
 }
 
 /// The input bytes of all samples, and the digest of the outputs that they give here.
