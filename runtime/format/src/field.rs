@@ -137,7 +137,12 @@ pub fn specification(
     }
     text.push('\n');
     // Outside rustdoc a link is just a name.
-    text.replace("[`", "`").replace("`](crate::Opcode)", "`").replace("`]", "`")
+    let mut plain = text.replace("[`", "`");
+    while let Some(start) = plain.find("`](") {
+        let Some(len) = plain[start..].find(')') else { break };
+        plain.replace_range(start..=start + len, "`");
+    }
+    plain.replace("`]", "`")
 }
 
 #[cfg(test)]

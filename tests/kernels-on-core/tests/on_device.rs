@@ -161,7 +161,7 @@ fn an_arena_that_the_firmware_has_no_room_for() {
     assert_eq!((needed, available), (room + 16, room));
 }
 
-/// One board of each kind of core that can be had.
+/// A Cortex-M4 and a Cortex-M7.
 #[test]
 fn the_bench_is_built_for_boards_and_fits_them() {
     let (model, _) = digits();
