@@ -173,6 +173,7 @@ pub fn for_each_span<'a>(
 }
 
 /// Limits what an operator has written to the bounds of a fused activation.
+#[inline(always)]
 pub fn limit<I: Isa>(
     params: &op::Conv,
     rows: &Range<usize>,
@@ -190,6 +191,7 @@ pub fn limit<I: Isa>(
 }
 
 /// The part of a stream of weights that is a group's, of `words` words.
+#[inline(always)]
 pub fn group_stream<'a>(
     params: &op::Conv,
     group: usize,

@@ -31,6 +31,9 @@ pub struct ConvVectors<I = Native>(PhantomData<I>);
 const PATCHES_LEN: usize = 1536;
 const ROW_LEN: usize = 4608;
 
+/// Taps of a vector.
+const LANES: u16 = vectors::LANES as u16;
+
 /// Bytes of scratch memory: some patches. Where they lie in the input as they are, one is gathered
 /// only if a vector would reach behind the input.
 pub fn scratch_len(params: &op::Conv) -> Option<usize> {
@@ -76,14 +79,16 @@ impl<I: Isa> Operator for ConvVectors<I> {
     #[inline(never)]
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let rings = Rings::new(params, memory.image())?;
-        let needed = scratch_len(params)?;
-        let (scratch, tensors) = if needed == 0 {
+        let is_matrix_product = is_matrix_product(params);
+        // What `scratch_len` says, for less: a small layer would notice.
+        let gathers_none = is_matrix_product && params.window.in_c.is_multiple_of(LANES);
+        let (scratch, tensors) = if gathers_none {
             (<&mut [u8]>::default(), memory.tensors())
         } else {
             memory.with_scratch(params.scratch)?
         };
-        let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch.get_mut(..needed)?);
-        if is_matrix_product(params) {
+        let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
+        if is_matrix_product {
             matrix_product::<I>(params, &rows, rings, &tensors, scratch)?;
         } else {
             windows::<I>(params, &rows, rings, &tensors, scratch)?;
@@ -112,7 +117,8 @@ fn matrix_product<I: Isa>(
 ) -> Option<()> {
     let op::Window { out_w, in_c, out_c, .. } = params.window;
     let [width, in_c, out_c] = [out_w, in_c, out_c].map(usize::from);
-    let filters = filters(params, 0, &Shape::new(params)?, tensors)?;
+    let stream = tensors.data(params.weights, group_words(in_c, out_c)?)?;
+    let filters = Filters::new(stream, vectors::patch_vectors(in_c), out_c, params.out_zero)?;
     let (input, output) = (tensors.src(params.input)?, tensors.dst(params.output)?);
     let mut y = rows.start;
     while y < rows.end {
@@ -156,6 +162,7 @@ fn windows<I: Isa>(
 ) -> Option<()> {
     let shape = Shape::new(params)?;
     // What lies behind the taps of a patch is multiplied by 0.
+    let scratch = scratch.get_mut(..scratch_len(params)?)?;
     for group in 0..usize::from(params.groups) {
         let mut kernel = Kernel::<I> {
             patches: patches(params, group, &shape, tensors, rings)?,
