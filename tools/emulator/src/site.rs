@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
 
 use crate::board::Platform;
 use crate::toolchain::Toolchain;
@@ -21,6 +22,7 @@ pub(crate) struct Site {
     pub toolchain: Toolchain,
     builds: PathBuf,
     platform: Platform,
+    renamed: Vec<(PathBuf, &'static str)>,
     sysroot: Option<PathBuf>,
     _lock: Lock,
 }
@@ -37,7 +39,8 @@ impl Site {
         let sources = workspace.root.join("firmware");
         write_if_changed(&directory.join("memory.x"), platform.memory_x.as_bytes())?;
         let builds = builds.join("build");
-        Ok(Self { sources, directory, builds, toolchain, platform, sysroot, _lock: lock })
+        let renamed = renamed(&workspace);
+        Ok(Self { sources, directory, builds, toolchain, platform, renamed, sysroot, _lock: lock })
     }
 
     /// Puts the image where the next build takes it from.
@@ -77,11 +80,36 @@ impl Site {
         let mut flags = vec![
             format!("-Clink-arg=-T{}", self.platform.link_script),
             format!("-Clink-arg=-L{}", self.directory.display()), // memory.x
+            // Otherwise by the compiler's hashes, which hold the path of the runtime's sources.
+            "-Clink-arg=--sort-section=name".to_owned(),
         ];
         flags.extend(self.platform.cpu.map(|cpu| format!("-Ctarget-cpu={cpu}")));
         flags.extend(self.sysroot.iter().map(|path| format!("--sysroot={}", path.display())));
         let linker = self.toolchain.linker(self.platform.target)?;
         flags.extend(linker.map(|path| format!("-Clinker={}", path.display())));
+        flags.extend(self.renamed.iter().map(|(path, name)| {
+            let path = path.display();
+            format!("--remap-path-prefix={path}={name}")
+        }));
         Ok(flags.join("\u{1f}"))
     }
+}
+
+/// The folders whose place differs from machine to machine, and what the firmware calls them. The
+/// texts of panics hold the names of sources: with their full paths, the same sources would give
+/// programs of another size, and of other counts, in another folder.
+fn renamed(workspace: &Workspace) -> Vec<(PathBuf, &'static str)> {
+    let home = |variable: &str| env::var_os(variable).map(PathBuf::from);
+    let cargo = home("CARGO_HOME").or_else(|| Some(home("HOME")?.join(".cargo")));
+    let registries = cargo.map(|cargo| folders(&cargo.join("registry/src"))).unwrap_or_default();
+    let own = [(workspace.root.clone(), "fixie"), (workspace.built(), "built")];
+    own.into_iter().chain(registries.into_iter().map(|registry| (registry, "crates"))).collect()
+}
+
+/// The folders in a folder, in the order of their names.
+fn folders(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }

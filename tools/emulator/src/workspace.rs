@@ -29,6 +29,11 @@ impl Workspace {
         Ok(Self { cache: target.join("emulator"), root })
     }
 
+    /// The cache: everything that is built is below it.
+    pub fn built(&self) -> PathBuf {
+        self.cache.clone()
+    }
+
     /// A directory of the cache, created if need be.
     pub fn cache(&self, name: impl AsRef<Path>) -> Result<PathBuf, EmulatorError> {
         let path = self.cache.join(name);

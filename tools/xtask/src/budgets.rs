@@ -13,7 +13,9 @@ use crate::models::{self, Model};
 /// Compare fresh figures with those in tests/budgets.toml
 ///
 /// Counts are exact, so any difference is a change of the code. A figure that grew fails; one that
-/// shrank asks for an update. Instructions, code and stack also depend on the compiler of the
+/// shrank asks for an update. Code and estimated cycles alone may differ by a thousandth: they
+/// depend on the order and alignment of functions, and so, a little, on the folder of the sources,
+/// which is in cargo's hash of a crate. Instructions, code and stack also depend on the compiler of the
 /// firmware: with another one than that of the checked-in figures they are not compared.
 #[derive(Args)]
 pub struct Command {
@@ -129,7 +131,7 @@ fn differences(budget: &Table, fresh: &Table) -> Vec<String> {
         for (name, after) in figures.named() {
             let before = before.named().find(|&(other, _)| other == name).map(|(_, value)| value);
             let comparable = same_compiler || !Figures::by_compiler(name);
-            if comparable && before != Some(after) {
+            if comparable && !before.is_some_and(|before| is_same(name, before, after)) {
                 lines.push(difference(&place, name, before, after));
             }
         }
@@ -137,6 +139,11 @@ fn differences(budget: &Table, fresh: &Table) -> Vec<String> {
     let gone = budget.rows.keys().filter(|&key| !fresh.rows.contains_key(key));
     lines.extend(gone.map(|key| format!("{} on {}: gone", key.0, key.1)));
     lines
+}
+
+fn is_same(name: &str, before: u64, after: u64) -> bool {
+    let slack = if Figures::by_placement(name) { before / 1000 } else { 0 };
+    before.abs_diff(after) <= slack
 }
 
 fn difference(place: &str, name: &str, before: Option<u64>, after: u64) -> String {
@@ -177,6 +184,13 @@ mod tests {
         assert_eq!(worse, ["digits on rv32: instructions 100 -> 101 (+1.00 %, WORSE)"]);
         let better = differences(&table(200), &table(100));
         assert_eq!(better, ["digits on rv32: instructions 200 -> 100 (-50.00 %, better)"]);
+    }
+
+    #[test]
+    fn a_thousandth_is_left_to_the_placement_of_code_alone() {
+        assert!(is_same("code_bytes", 26_000, 26_026) && !is_same("code_bytes", 26_000, 26_027));
+        assert!(!is_same("instructions", 1_000_000, 1_000_001));
+        assert!(!is_same("image_bytes", 30_000, 29_999));
     }
 
     #[test]

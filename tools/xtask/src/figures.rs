@@ -122,6 +122,11 @@ impl Figures {
         !matches!(name, "macs" | "arena_bytes" | "image_bytes")
     }
 
+    /// Whether a figure depends on where the linker puts each function.
+    pub fn by_placement(name: &str) -> bool {
+        matches!(name, "cycles_estimate" | "code_bytes")
+    }
+
     /// The figures with their names, in the order of the file.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, u64)> {
         [
