@@ -70,11 +70,11 @@ fn round(arena: &mut [u8], now: Counter) -> Result<(), Failure> {
     load(&mut net, samples)?;
     let (run, run_cycles) = counted(now, || net.run());
     run?;
-    let header = net.image().header();
+    let image = net.image();
     defmt::println!(
         "bench begin {=u32} {=u32} {=u32} {=u32} {=u32}",
-        header.checksum,
-        header.arena_len,
+        image.checksum(),
+        image.arena_len() as u32,
         stack_bytes as u32,
         bind_cycles,
         run_cycles

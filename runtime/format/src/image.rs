@@ -96,7 +96,12 @@ record! {
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'m> {
     bytes: &'m [u8],
-    header: Header,
+    version: (u16, u16),
+    checksum: u32,
+    op_set: OpSet,
+    arena_len: usize,
+    /// Found once: every access to a record or to constants goes through them.
+    sections: [&'m [u8]; Section::ALL.len()],
 }
 
 impl<'m> Image<'m> {
@@ -108,7 +113,7 @@ impl<'m> Image<'m> {
     pub fn parse(bytes: &'m [u8]) -> Result<Self, ImageError> {
         let image = Self::parse_frame(bytes)?;
         let computed = crate::checksum(image.bytes);
-        let stated = image.header.checksum;
+        let stated = image.checksum;
         if computed == stated { Ok(image) } else { Err(ImageError::Checksum { stated, computed }) }
     }
 
@@ -134,13 +139,24 @@ impl<'m> Image<'m> {
         if bytes.as_ptr().addr() % ALIGNMENT != 0 {
             return Err(ImageError::Misaligned);
         }
-        check_sections(&header)?;
-        Ok(Self { bytes, header })
+        Ok(Self {
+            bytes,
+            version: (header.major, header.minor),
+            checksum: header.checksum,
+            op_set: OpSet::from_bits(header.op_set),
+            arena_len: header.arena_len as usize,
+            sections: sections(&header, bytes)?,
+        })
     }
 
-    /// The header.
-    pub fn header(&self) -> &Header {
-        &self.header
+    /// Major and minor version of the format that the image is written in.
+    pub fn version(&self) -> (u16, u16) {
+        self.version
+    }
+
+    /// The checksum that the image states.
+    pub fn checksum(&self) -> u32 {
+        self.checksum
     }
 
     /// The whole image.
@@ -150,21 +166,17 @@ impl<'m> Image<'m> {
 
     /// Which operators the image needs.
     pub fn op_set(&self) -> OpSet {
-        OpSet::from_bits(self.header.op_set)
+        self.op_set
     }
 
     /// Bytes of RAM that the image needs.
     pub fn arena_len(&self) -> usize {
-        self.header.arena_len as usize
+        self.arena_len
     }
 
     /// The bytes of a section.
     pub fn section(&self, section: Section) -> &'m [u8] {
-        let Some(range) = self.header.sections.get(section as usize) else {
-            return &[];
-        };
-        let start = range.offset as usize;
-        self.bytes.get(start..start.saturating_add(range.len_bytes as usize)).unwrap_or(&[])
+        self.sections.get(section as usize).copied().unwrap_or(&[])
     }
 
     /// Number of records of a table section.
@@ -256,18 +268,23 @@ impl<'m> Image<'m> {
     }
 }
 
-/// Sections lie in order, aligned, inside the image and behind the header.
-fn check_sections(header: &Header) -> Result<(), ImageError> {
-    let mut end = Header::LEN as u32;
-    for (section, range) in Section::ALL.into_iter().zip(header.sections) {
-        let aligned = (range.offset as usize).is_multiple_of(ALIGNMENT);
-        let next = range.offset.checked_add(range.len_bytes);
-        match next {
-            Some(next) if aligned && range.offset >= end && next <= header.total_len => end = next,
-            _ => return Err(ImageError::Section(section)),
-        }
+/// The sections, which lie in order, aligned, inside the image and behind the header.
+fn sections<'m>(
+    header: &Header,
+    bytes: &'m [u8],
+) -> Result<[&'m [u8]; Section::ALL.len()], ImageError> {
+    let mut sections = [&[][..]; Section::ALL.len()];
+    let mut end = Header::LEN;
+    let found = Section::ALL.into_iter().zip(header.sections).zip(&mut sections);
+    for ((section, SectionRange { offset, len_bytes }), place) in found {
+        let start = offset as usize;
+        let next = start.checked_add(len_bytes as usize).ok_or(ImageError::Section(section))?;
+        let is_in_order = start >= end && start.is_multiple_of(ALIGNMENT);
+        let lies_there = bytes.get(start..next).filter(|_| is_in_order);
+        *place = lies_there.ok_or(ImageError::Section(section))?;
+        end = next;
     }
-    Ok(())
+    Ok(sections)
 }
 
 /// What a compiler of firmware needs to know of an image that it embeds.

@@ -162,7 +162,7 @@ impl Round {
 
     fn report(self, chip: &str, request: &BenchRequest<'_>) -> Result<BenchReport, DeviceError> {
         let image = Image::parse(request.image)?;
-        if self.checksum != image.header().checksum {
+        if self.checksum != image.checksum() {
             return Err(DeviceError::Bench("it measures another image".to_owned()));
         }
         let (here, there) = (outputs_here(request)?, self.outputs);

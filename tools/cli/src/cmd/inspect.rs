@@ -103,12 +103,12 @@ impl Cmd {
 impl<'a> Inspection<'a> {
     fn of(network: &'a Network, cmd: &Cmd) -> Self {
         let image = network.image();
-        let header = image.header();
+        let (major, minor) = image.version();
         let kernels = Opcode::ALL.iter().filter(|&&op| image.op_set().contains(op));
         let metadata = network.metadata();
         Self {
             file: cmd.image.display().to_string(),
-            format_version: format!("{}.{}", header.major, header.minor),
+            format_version: format!("{major}.{minor}"),
             target: metadata.map(|m| m.target.to_string()),
             compiler: metadata.map(|m| m.compiler.as_str()),
             source_sha256: metadata.map(|m| m.source_sha256.as_str()),

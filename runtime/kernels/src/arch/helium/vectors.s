@@ -252,7 +252,7 @@
 @   for every pixel, for every block: the sums of all its channels; requantise, store
 @
 @ r0, r2, …, r12, lr sums in the order of channels; r1 weights, r3 where outputs go, r5 blocks left, r7 the patch,
-@ r9 there; q6 the order of outputs, q7 zero point
+@ r9 there; q7 zero point
 
 @ The products of one channel.
     .macro PIXEL_CHANNEL sum, weights
@@ -275,8 +275,6 @@
 
     VECTORS_ENTER fixie_helium_vectors_pixels
     vdup.16 q7, r2
-    adr.w   r0, output_order
-    vldrh.u16 q6, [r0]
     PREPARE_LOOP 8, 68, 0
     adr.w   r0, 3f
     add     r0, r0, r4
@@ -305,18 +303,18 @@
     subs    r11, r11, #1
     bne     3b
     stm     sp, {r0, r2, r4, r6, r8, r10, r12, lr}
-    vldrw.u32 q0, [sp]
-    vldrw.u32 q1, [sp, #16]
-    vldrw.u32 q2, [r1], #16
-    vldrw.u32 q3, [r1], #16
+    @ Even channels and odd ones, which the narrowing moves put in turn again.
+    vld20.32 {q0, q1}, [sp]
+    vld21.32 {q0, q1}, [sp]
+    vld20.32 {q2, q3}, [r1]
+    vld21.32 {q2, q3}, [r1]!
     vrmulh.s32 q0, q0, q2
     vrmulh.s32 q1, q1, q3
     vqmovnb.s32 q0, q0
     vqmovnt.s32 q0, q1
     vqadd.s16 q0, q0, q7
     vqmovnb.s16 q0, q0
-    vstrb.16 q0, [r3, q6]
-    adds    r3, r3, #8
+    vstrb.16 q0, [r3], #8
     subs    r5, r5, #1
     bne     2b
     ldr     r0, [sp, #FRAME_BACK]
@@ -332,7 +330,3 @@
     str     r0, [sp, #FRAME_LEFT]
     bne     1b
     VECTORS_LEAVE fixie_helium_vectors_pixels
-
-    .balign 4
-output_order:
-    .short  0, 4, 1, 5, 2, 6, 3, 7
