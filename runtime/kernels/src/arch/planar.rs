@@ -38,6 +38,15 @@ impl Window {
         (last / 2).checked_add(self.kernel_h / 2)?.checked_add(1)
     }
 
+    /// Output rows for which `row_pairs` row pairs are enough, 0 if for none: the inverse of
+    /// [`row_pairs_for`](Self::row_pairs_for). `None` if they overflow.
+    pub fn rows_for(&self, row_pairs: usize) -> Option<usize> {
+        let Some(more) = row_pairs.checked_sub((self.kernel_h / 2).checked_add(1)?) else {
+            return Some(0);
+        };
+        more.checked_mul(2)?.checked_add(1)?.checked_div(self.stride_h)?.checked_add(1)
+    }
+
     /// Columns that `columns` output columns need; `None` if they overflow.
     pub fn columns_for(&self, columns: usize) -> Option<usize> {
         let last = columns.checked_sub(1)?.checked_mul(self.stride_w)?;
@@ -324,5 +333,27 @@ impl<'a> Planes<'a> {
         let inside = row_pair.checked_add(lines.pairs)? <= self.window.row_pairs
             && column.checked_add(lines.count)? <= self.window.columns;
         inside.then(|| row_pair.wrapping_mul(self.window.columns).wrapping_add(column))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn row_pairs_are_enough_for_so_many_rows_and_no_more(
+            kernel_h in 1usize..8, stride in 0usize..4, row_pairs in 0usize..50,
+        ) {
+            let stride_h = (2 * stride).max(1);
+            let window = Window {
+                kernel_h, stride_h, kernel_w: 1, stride_w: 1, dilation_w: 1, columns: 1, row_pairs,
+            };
+            let rows = window.rows_for(row_pairs).unwrap();
+            prop_assert!(rows == 0 || window.row_pairs_for(rows).unwrap() <= row_pairs);
+            prop_assert!(window.row_pairs_for(rows + 1).unwrap() > row_pairs);
+        }
     }
 }

@@ -63,13 +63,25 @@ impl Plan {
         window.columns = window.columns_for(params.window.out_w.into())?;
         let rolling = (window.kernel_h, window.kernel_w, window.dilation_w) == (3, 3, 1)
             && matches!((window.stride_h, window.stride_w), (1, 1) | (2, 2));
+        let table_words = if rolling { 0 } else { window.table_words()? };
+        Self { window, rolling, tile_rows: 0, planes_words: 0, table_words }.with_rows(params, rows)
+    }
+
+    /// The same with room for at least `rows` output rows, but not for more than there are.
+    fn with_rows(mut self, params: &op::Conv, rows: usize) -> Option<Self> {
         let rows = rows.min(params.window.out_h.into()).max(1);
-        let mut plan = Self { window, rolling, tile_rows: 0, planes_words: 0, table_words: 0 };
-        plan.tile_rows = rows.checked_next_multiple_of(plan.unit())?;
-        plan.window.row_pairs = window.row_pairs_for(plan.tile_rows)?;
-        plan.planes_words = plan.window.plane_words()?.checked_mul(planar::CHANNELS)?;
-        plan.table_words = if rolling { 0 } else { window.table_words()? };
-        Some(plan)
+        self.tile_rows = rows.checked_next_multiple_of(self.unit())?;
+        self.window.row_pairs = self.window.row_pairs_for(self.tile_rows)?;
+        self.planes_words = self.window.plane_words()?.checked_mul(planar::CHANNELS)?;
+        Some(self)
+    }
+
+    /// The same with room for as many output rows as `words` words of planes allow, but for one at
+    /// least.
+    fn with_planes(self, params: &op::Conv, words: usize) -> Option<Self> {
+        let pairs = (words / planar::CHANNELS).checked_div(self.window.columns)?;
+        let rows = self.window.rows_for(pairs)?;
+        self.with_rows(params, rows.wrapping_sub(rows.checked_rem(self.unit())?))
     }
 
     /// The rows of every tile but the last are a multiple of this: in planes that are rings tiles
@@ -78,41 +90,22 @@ impl Plan {
         if self.rolling && self.window.stride_h == 1 { 2 } else { 1 }
     }
 
-    /// With room for as many output rows as `fits` allows, but at least one.
-    fn largest(params: &op::Conv, fits: impl Fn(&Self) -> bool) -> Option<Self> {
-        let fine = |rows| Self::new(params, rows).is_some_and(|plan| fits(&plan));
-        Self::new(params, largest(params.window.out_h.into(), fine))
-    }
-
     /// As large as is worth its memory.
     fn preferred(params: &op::Conv) -> Option<Self> {
-        Self::largest(params, |plan| plan.planes_words <= PLANES_LEN / size_of::<u32>())
+        Self::new(params, 1)?.with_planes(params, PLANES_LEN / size_of::<u32>())
     }
 
     /// As large as `scratch_len` bytes of scratch memory allow; `None` if they are too few.
     fn within(params: &op::Conv, scratch_len: usize) -> Option<Self> {
-        let fits = |plan: &Self| plan.scratch_len().is_some_and(|needed| needed <= scratch_len);
-        Self::largest(params, fits).filter(fits)
+        let smallest = Self::new(params, 1)?;
+        let words = (scratch_len / size_of::<u32>()).checked_sub(smallest.table_words)?;
+        let plan = smallest.with_planes(params, words)?;
+        (plan.planes_words <= words).then_some(plan)
     }
 
     fn scratch_len(&self) -> Option<usize> {
         self.planes_words.checked_add(self.table_words)?.checked_mul(size_of::<u32>())
     }
-}
-
-/// The largest number up to `limit` that is fine, given that all below it are fine as well; 0 if
-/// none is.
-fn largest(limit: usize, fine: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, limit);
-    while low < high {
-        let middle = high.wrapping_sub(high.wrapping_sub(low) / 2);
-        if fine(middle) {
-            low = middle;
-        } else {
-            high = middle.wrapping_sub(1);
-        }
-    }
-    low
 }
 
 /// Bytes of scratch memory for steps of `rows` rows: four planes, with room for as many rows if that
