@@ -83,6 +83,7 @@ pub struct Taps<'a, 't> {
     memory: Src<'a>,
     table: &'t mut [u32],
     padding: &'t [i8],
+    see_padding: bool,
     pixels: usize,
     step: usize,
 }
@@ -98,15 +99,18 @@ impl<'a, 't> Taps<'a, 't> {
         (pixels, step): (usize, usize),
     ) -> Option<Self> {
         let reach = pixels.checked_sub(1)?.checked_mul(step)?.checked_add(padding.len())?;
-        let limit = memory.len().checked_sub(reach);
+        let (mut see_padding, mut furthest) = (false, 0);
         for &tap in &*table {
-            let fits = match tap {
-                PADDING => pixels == 1,
-                _ => limit.is_some_and(|limit| tap as usize <= limit),
-            };
-            fits.then_some(())?;
+            if tap == PADDING {
+                see_padding = true;
+            } else {
+                furthest = tap.max(furthest);
+            }
         }
-        (!table.is_empty()).then_some(Self { memory, table, padding, pixels, step })
+        let fits = reach.checked_add(furthest as usize)? <= memory.len()
+            && !table.is_empty()
+            && (pixels == 1 || !see_padding);
+        fits.then_some(Self { memory, table, padding, see_padding, pixels, step })
     }
 
     /// The memory of the input.
@@ -117,6 +121,11 @@ impl<'a, 't> Taps<'a, 't> {
     /// Where the taps of the first pixel start, or [`PADDING`]: at least one.
     pub fn table(&self) -> &[u32] {
         self.table
+    }
+
+    /// Whether there is [`PADDING`] in the table.
+    pub fn see_padding(&self) -> bool {
+        self.see_padding
     }
 
     /// The table, to replace [`PADDING`].

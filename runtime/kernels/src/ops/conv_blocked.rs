@@ -155,16 +155,18 @@ impl<I: Isa> Kernel<'_, '_, '_, I> {
         let last = span.len.checked_sub(1)?;
         // Dividing is a long loop on the smallest cores: only once.
         let mut next = self.patches.position(span.first)?;
+        // Where the outputs of that pixel start.
+        let mut start = self.first_channel;
         for first in (0..span.len).step_by(BLOCK) {
             let mut at = [next; BLOCK];
             let mut out = [span.out; BLOCK];
             for (n, (at, out)) in at.iter_mut().zip(&mut out).enumerate() {
-                let pixel = first.wrapping_add(n).min(last);
-                let start = pixel.checked_mul(out_c)?.checked_add(self.first_channel)?;
                 *out = span.out.slice(start, self.shape.group_out)?;
                 *at = next;
-                if pixel < last {
+                // The last pixel fills up the last block.
+                if first.wrapping_add(n) < last {
                     next = self.behind(next);
+                    start = start.wrapping_add(out_c);
                 }
             }
             self.gather(at)?;
@@ -196,9 +198,9 @@ impl<I: Isa> Kernel<'_, '_, '_, I> {
         let mut row = self.patches.top(y) as usize;
         let mut tap = 0;
         for _ in 0..self.params.window.kernel_h {
+            let start = self.patches.row_start(row).wrapping_add(start);
             let run = |n: usize| {
-                let start = start.wrapping_add(n.wrapping_mul(distance));
-                self.patches.bytes(row, start, len)
+                self.patches.memory.slice(start.wrapping_add(n.wrapping_mul(distance)), len)
             };
             I::blocked_expand([run(0)?, run(1)?, run(2)?, run(3)?], self.patch, tap)?;
             row = row.wrapping_add(self.params.window.dilation_h.into());
@@ -219,6 +221,7 @@ impl<I: Isa> Kernel<'_, '_, '_, I> {
         let l1 = self.patches.locate_at(p1.0, p1.1, s1)?;
         let l2 = self.patches.locate_at(p2.0, p2.1, s2)?;
         let l3 = self.patches.locate_at(p3.0, p3.1, s3)?;
+        let mut tap = 0;
         for i in 0..usize::from(self.params.window.kernel_h) {
             let runs = [
                 self.patches.run(&l0, i, len, s0, self.pad)?.slice(0, len)?,
@@ -226,7 +229,8 @@ impl<I: Isa> Kernel<'_, '_, '_, I> {
                 self.patches.run(&l2, i, len, s2, self.pad)?.slice(0, len)?,
                 self.patches.run(&l3, i, len, s3, self.pad)?.slice(0, len)?,
             ];
-            I::blocked_expand(runs, self.patch, i.checked_mul(len)?)?;
+            I::blocked_expand(runs, self.patch, tap)?;
+            tap = tap.wrapping_add(len);
         }
         Some(())
     }

@@ -128,28 +128,37 @@ impl<I: Isa> Kernel<'_, '_, I> {
     }
 
     /// Fills the table for the output pixel at `(y, x)`; whether it sees no padding.
+    // Not inlined: it would be unrolled, in several copies.
+    #[inline(never)]
     fn look_up(&mut self, y: usize, x: usize) -> Option<bool> {
         let patches = &self.patches;
         let window = &patches.window;
         let mut inside = true;
-        let mut row = patches.top(y);
-        for taps in self.table.chunks_exact_mut(usize::from(window.kernel_w).max(1)) {
-            let row_inside = (0..i32::from(window.in_h)).contains(&row);
-            let start = if row_inside {
-                patches.slot(row as usize).checked_mul(patches.row_bytes)?
-            } else {
-                0
-            };
-            let mut column = patches.left(x);
-            for tap in taps {
-                *tap = PADDING;
-                if row_inside && (0..i32::from(window.in_w)).contains(&column) {
-                    let column = (column as usize).checked_mul(patches.channels)?;
-                    *tap = u32::try_from(start.checked_add(column)?).ok()?;
-                } else {
-                    inside = false;
+        let (mut row, mut slot) = (patches.top(y), None);
+        let left = patches.left(x);
+        // Offsets and slots are counted on: products and quotients are slow on the smallest cores.
+        // Of columns outside the offset does not matter.
+        let first = (left as usize).wrapping_mul(patches.channels);
+        let step = usize::from(window.dilation_w).wrapping_mul(patches.channels);
+        let mut table = &mut *self.table;
+        for _ in 0..window.kernel_h {
+            let (taps, below) = table.split_at_mut_checked(window.kernel_w.into())?;
+            table = below;
+            if (0..i32::from(window.in_h)).contains(&row) {
+                let slot_here = slot.unwrap_or_else(|| patches.slot(row as usize));
+                slot = Some(patches.slot_behind(slot_here, window.dilation_h.into()));
+                let start = slot_here.wrapping_mul(patches.row_bytes);
+                let (mut column, mut at) = (left, start.wrapping_add(first));
+                for tap in taps {
+                    let column_inside = (0..i32::from(window.in_w)).contains(&column);
+                    *tap = if column_inside { u32::try_from(at).ok()? } else { PADDING };
+                    inside &= column_inside;
+                    column = column.wrapping_add(window.dilation_w.into());
+                    at = at.wrapping_add(step);
                 }
-                column = column.wrapping_add(window.dilation_w.into());
+            } else {
+                taps.fill(PADDING);
+                inside = false;
             }
             row = row.wrapping_add(window.dilation_h.into());
         }
@@ -163,7 +172,10 @@ impl<I: Isa> Kernel<'_, '_, I> {
             .checked_mul(window.dilation_w.into())?
             .checked_add(self.patches.left(x) as usize)?;
         let behind = usize::from(window.in_w).checked_sub(1)?.checked_sub(reach)?;
-        let more = behind.checked_div(window.stride_w.into())?;
+        let more = match window.stride_w {
+            1 => behind,
+            stride => behind.checked_div(stride.into())?,
+        };
         Some(usize::from(window.out_w).checked_sub(x)?.min(more.checked_add(1)?))
     }
 }

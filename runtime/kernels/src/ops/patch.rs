@@ -303,6 +303,14 @@ impl<'a> Patches<'a> {
         y.checked_rem(self.ring_rows).unwrap_or(y)
     }
 
+    /// The slot of the row `rows` behind that in `slot`.
+    #[inline(always)]
+    pub fn slot_behind(&self, slot: usize, rows: usize) -> usize {
+        let behind = slot.wrapping_add(rows);
+        // Dividing is a long loop on the smallest cores: only where the ring ends.
+        if behind < self.ring_rows { behind } else { self.slot(behind) }
+    }
+
     /// Input row `y`.
     #[inline(always)]
     pub fn row(&self, y: usize) -> Option<Src<'a>> {
@@ -312,8 +320,13 @@ impl<'a> Patches<'a> {
     /// `len` bytes from `start` on of row `y`, and of what follows that row in memory.
     #[inline(always)]
     pub fn bytes(&self, y: usize, start: usize, len: usize) -> Option<Src<'a>> {
-        let row = self.slot(y).checked_mul(self.row_bytes)?;
-        self.memory.slice(row.checked_add(start)?, len)
+        self.memory.slice(self.row_start(y).checked_add(start)?, len)
+    }
+
+    /// Where in the memory row `y` of the input starts; for any other row, anywhere.
+    #[inline(always)]
+    pub fn row_start(&self, y: usize) -> usize {
+        self.slot(y).wrapping_mul(self.row_bytes)
     }
 
     /// Gathers kernel row `i` of the output pixel at `(y, x)`: `[kernel_w][channels]`.

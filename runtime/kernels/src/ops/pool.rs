@@ -14,7 +14,7 @@ use crate::requantize::Requantizer;
 use crate::rule::{Rule, check_output, check_row_tensor, check_rows, check_that};
 
 /// Channels which are summed up at a time, so that the sums need little stack.
-const CHANNEL_BLOCK: usize = 8;
+const CHANNEL_BLOCK: usize = 16;
 
 /// Checks a pooling operator of `rows` rows: its window and its two tensors.
 ///
@@ -61,9 +61,9 @@ impl View<'_> {
         channel: usize,
         mut show: impl FnMut(Src<'_>) -> Option<()>,
     ) -> Option<()> {
+        let at = self.columns.first.checked_mul(self.channels)?.checked_add(channel)?;
         for y in self.rows.positions() {
             let row = self.input.row(y)?;
-            let at = self.columns.first.checked_mul(self.channels)?.checked_add(channel)?;
             show(row.slice(at, row.len().checked_sub(at)?)?)?;
         }
         Some(())

@@ -91,13 +91,13 @@ pub unsafe fn gather(args: &GatherArgs) {
 
 /// See [`Isa::pixel_sums`](crate::arch::Isa::pixel_sums).
 pub fn pixel_sums(pixels: Src<'_>, (count, step): (usize, usize), sums: &mut [i32]) -> Option<()> {
-    let Ok(sums) = <&mut [i32; 8]>::try_from(&mut *sums) else {
+    let Ok(sums) = <&mut [i32; 16]>::try_from(&mut *sums) else {
         return scalar::pixel_sums(pixels, (count, step), sums);
     };
     let last = count.checked_sub(1)?.checked_mul(step)?;
     (last.checked_add(sums.len())? <= pixels.len()).then_some(())?;
-    // SAFETY: it reads 8 bytes at each of `count` steps, the last ones of which are inside, and
-    // reads and writes 8 sums. There is a pixel.
+    // SAFETY: it reads 16 bytes at each of `count` steps, the last ones of which are inside, and
+    // reads and writes 16 sums. There is a pixel.
     unsafe { fixie_helium_pixel_sums(pixels.as_ptr(), step, count, sums.as_mut_ptr()) };
     Some(())
 }

@@ -93,23 +93,33 @@ fixie_helium_sums:
     pop     {r4-r7, pc}
     .size fixie_helium_sums, . - fixie_helium_sums
 
-@ fixie_helium_pixel_sums(pixels, step, count, sums): eight channels of at least one pixel.
+@ fixie_helium_pixel_sums(pixels, step, count, sums): 16 channels of at least one pixel.
     .section .text.fixie_helium_pixel_sums, "ax", %progbits
     .global fixie_helium_pixel_sums
     .type fixie_helium_pixel_sums, %function
     .thumb_func
 fixie_helium_pixel_sums:
     push    {r7, lr}
+    vpush   {d8-d15}
     vldrw.u32 q0, [r3]
     vldrw.u32 q1, [r3, #16]
+    vldrw.u32 q2, [r3, #32]
+    vldrw.u32 q3, [r3, #48]
     dls     lr, r2
-1:  vldrb.s32 q2, [r0]
-    vldrb.s32 q3, [r0, #4]
+1:  vldrb.s32 q4, [r0]
+    vldrb.s32 q5, [r0, #4]
+    vldrb.s32 q6, [r0, #8]
+    vldrb.s32 q7, [r0, #12]
     add     r0, r0, r1
-    vadd.i32 q0, q0, q2
-    vadd.i32 q1, q1, q3
+    vadd.i32 q0, q0, q4
+    vadd.i32 q1, q1, q5
+    vadd.i32 q2, q2, q6
+    vadd.i32 q3, q3, q7
     le      lr, 1b
     vstrw.32 q0, [r3]
     vstrw.32 q1, [r3, #16]
+    vstrw.32 q2, [r3, #32]
+    vstrw.32 q3, [r3, #48]
+    vpop    {d8-d15}
     pop     {r7, pc}
     .size fixie_helium_pixel_sums, . - fixie_helium_pixel_sums

@@ -36,10 +36,11 @@ unsafe extern "C" {
 /// See [`Isa::blocked_expand`](crate::arch::Isa::blocked_expand). In the order `[tap][pair of
 /// pixels]`.
 pub fn expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], tap: usize) -> Option<()> {
-    let [first, second, third, fourth] = runs.map(|run| run.len());
+    let len = runs[0].len();
     let patch = patch.get_mut(tap.checked_mul(PATCH_WORDS)?..)?;
-    let patch = patch.get_mut(..first.checked_mul(PATCH_WORDS)?)?.as_mut_ptr_range();
-    (first != 0 && [second, third, fourth] == [first; 3]).then_some(())?;
+    let patch = patch.get_mut(..len.checked_mul(PATCH_WORDS)?)?.as_mut_ptr_range();
+    // Not by comparing arrays, which calls `memcmp`.
+    (len != 0 && runs.iter().all(|run| run.len() == len)).then_some(())?;
     let args =
         ExpandArgs { patch: patch.start, runs: runs.map(|run| run.as_ptr()), patch_end: patch.end };
     // SAFETY: it writes two words per tap from start to end of `patch`, which is exclusive, so that

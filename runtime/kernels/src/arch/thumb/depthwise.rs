@@ -53,49 +53,58 @@ pub fn pixels(channels: &Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>) ->
     }
     let source = taps.memory().as_ptr();
     let padding = taps.padding().as_ptr().addr().wrapping_sub(source.addr()) as u32;
-    for tap in taps.table_mut() {
-        if *tap == PADDING {
-            *tap = padding;
+    if taps.see_padding() {
+        for tap in taps.table_mut() {
+            if *tap == PADDING {
+                *tap = padding;
+            }
         }
     }
     let table = taps.table().as_ptr_range();
     let whole_passes = taps.table().len().checked_next_multiple_of(UNROLL)?;
     let skipped = whole_passes.checked_sub(taps.table().len())?;
     let requantizer = channels.requantizer();
-    for pixel in 0..taps.pixels() {
-        let at = pixel.wrapping_mul(taps.step());
-        let out = out.slice(pixel.wrapping_mul(count), count)?;
-        // Those that are no whole block are computed with some before them once more.
-        let tail = count.checked_sub(BLOCK)?;
-        let whole = (0, count / BLOCK);
-        let rest = (tail, usize::from(!count.is_multiple_of(BLOCK)));
-        for (first, blocks) in [whole, rest] {
-            if blocks == 0 {
-                continue;
-            }
-            let args = Args {
-                base: source.wrapping_add(at).wrapping_add(first),
-                weights: channels.weights().get(first..)?.as_ptr(),
-                bias: channels.bias().get(first..)?.as_ptr(),
-                multipliers: channels.multipliers().get(first..)?.as_ptr(),
-                out: out.slice(first, count.checked_sub(first)?)?.as_mut_ptr(),
-                blocks,
-                table: table.start,
-                table_end: table.end,
-                channels: count,
-                zero: requantizer.zero.into(),
-                #[cfg(fixie_armv7m)]
-                shift: requantizer.shift.into(),
-                skipped,
-            };
-            // SAFETY: `blocks` blocks of channels from `first` on are no more than `count`. For each
-            // it reads their weights of all taps, which are `[taps][count]`; their bias and
+    let whole = Args {
+        base: source,
+        weights: channels.weights().as_ptr(),
+        bias: channels.bias().as_ptr(),
+        multipliers: channels.multipliers().as_ptr(),
+        out: out.as_mut_ptr(),
+        blocks: count / BLOCK,
+        table: table.start,
+        table_end: table.end,
+        channels: count,
+        zero: requantizer.zero.into(),
+        #[cfg(fixie_armv7m)]
+        shift: requantizer.shift.into(),
+        skipped,
+    };
+    // Channels that are no whole block are computed with some before them once more.
+    let tail = count.wrapping_sub(BLOCK);
+    let last = Args {
+        base: whole.base.wrapping_add(tail),
+        weights: whole.weights.wrapping_add(tail),
+        bias: whole.bias.wrapping_add(tail),
+        multipliers: whole.multipliers.wrapping_add(tail),
+        out: whole.out.wrapping_add(tail),
+        blocks: 1,
+        ..whole
+    };
+    let mut parts = [whole, last];
+    let parts = if count.is_multiple_of(BLOCK) { &mut parts[..1] } else { &mut parts };
+    for _ in 0..taps.pixels() {
+        for args in &mut *parts {
+            // SAFETY: the blocks of channels from a part's first on are no more than `count`. For
+            // each it reads their weights of all taps, which are `[taps][count]`; their bias and
             // multipliers, which are `[count]`; and for each entry of the table, which is not
-            // empty, as many bytes from there on: `Taps::new` found all channels of each pixel to
-            // lie inside the memory, and what sees padding was led to `count` bytes of it, which
-            // only happens where there is but one pixel. It writes the channels to `out`, which is
-            // that long; those are cells, and nothing that it reads overlaps them but the input.
-            unsafe { fixie_depthwise_channels(&args) };
+            // empty, as many bytes from there on: `Taps::new` found all channels of each pixel,
+            // `step` bytes behind the one before, to lie inside the memory, and what sees padding
+            // was led to `count` bytes of it, which only happens where there is but one pixel. It
+            // writes the channels to `out`, which has `count` bytes for every pixel; those are
+            // cells, and nothing that it reads overlaps them but the input.
+            unsafe { fixie_depthwise_channels(args) };
+            args.base = args.base.wrapping_add(taps.step());
+            args.out = args.out.wrapping_add(count);
         }
     }
     Some(())
