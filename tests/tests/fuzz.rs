@@ -64,6 +64,7 @@ fn image_seeds_run_and_have_every_operator() {
     }
     let missing = Opcode::ALL.iter().filter(|&&opcode| !operators.contains(opcode));
     let missing: Vec<_> = missing.map(|opcode| opcode.name()).collect();
+    assert!(operators.decodes(), "no seed has coded constants: run `{BLESS}`");
     assert!(missing.is_empty(), "no seed has {missing:?}: run `{BLESS}`");
 }
 
@@ -150,15 +151,18 @@ fn write_seeds() {
     // Some kernels need more channels than those have.
     let network = shipped("digits-qdq/digits_qdq.onnx");
     for path in models.iter().chain([&network]) {
-        let packed = [Target::Generic, Target::CortexM3, Target::CortexM4, Target::CortexM55];
-        let variants = packed.map(|target| (target, Inputs::Whole));
-        for (target, inputs) in variants.into_iter().chain([(Target::Generic, Inputs::ByRows)]) {
-            let Some(image) = compile_stripped(path, target, inputs) else {
+        let targets = [Target::Generic, Target::CortexM3, Target::CortexM4, Target::CortexM55];
+        let packed = targets.map(|target| Options { target, ..stripped() });
+        let coded = packed.clone().map(|o| Options { compress: path != &network, ..o });
+        let by_rows = Options { inputs: Inputs::ByRows, ..stripped() };
+        for options in packed.into_iter().chain(coded).chain([by_rows]) {
+            let Some(image) = compile_with(path, &options) else {
                 continue;
             };
             let kernels = Network::new(&image).unwrap().image().op_set();
+            let coded = if kernels.decodes() { "Coded" } else { "" };
             for kernel in Opcode::ALL.iter().filter(|&&kernel| kernels.contains(kernel)) {
-                keep_smaller(&mut by_kernel, kernel.name().to_owned(), &image);
+                keep_smaller(&mut by_kernel, [kernel.name(), coded].concat(), &image);
             }
         }
     }
@@ -182,12 +186,16 @@ fn keep_smaller(kept: &mut BTreeMap<String, Vec<u8>>, kind: String, bytes: &[u8]
     }
 }
 
-/// The image of a single operator, without metadata; `None` where the model is one to be refused.
-fn compile_stripped(path: &Path, target: Target, inputs: Inputs) -> Option<Vec<u8>> {
+/// How images without metadata are made.
+fn stripped() -> Options {
+    Options { strip: true, ..Options::default() }
+}
+
+/// The image of a single operator; `None` where the model is one to be refused.
+fn compile_with(path: &Path, options: &Options) -> Option<Vec<u8>> {
     let model = Model::load(path, &ImportOptions::default()).ok()?;
     let data = Dataset::load(&path.with_extension("npz"), model.inputs()).ok();
-    let options = Options { target, inputs, strip: true, ..Options::default() };
-    Some(compile(&model, data.as_ref(), &options, &mut |_| {}).ok()?.image)
+    Some(compile(&model, data.as_ref(), options, &mut |_| {}).ok()?.image)
 }
 
 /// Data files of every kind: alone, packed, in other types and orders.

@@ -116,12 +116,17 @@ fn linear_magnitude(weights: &Reals, bias: Option<&Reals>, input: &Quant) -> f32
     weights.outer_iter().enumerate().map(row).fold(0.0, f32::max)
 }
 
-/// Quantises a layer's weights and compares the packings of two cores.
+/// Quantises a layer's weights and compares the packings of two cores, coded and not.
 fn check(mut graph: Graph, seed: u64) -> Result<(), TestCaseError> {
     quantize(&mut graph, None, None, &QuantizeOptions::default())
         .map_err(|error| TestCaseError::fail(error.to_string()))?;
-    let images =
-        [Target::Generic, Target::CortexM4].map(|target| Options { target, ..Options::default() });
+    let targets = [Target::Generic, Target::CortexM3, Target::CortexM4];
+    let images: Vec<Options> = targets
+        .into_iter()
+        .flat_map(|target| {
+            [false, true].map(|compress| Options { target, compress, ..Options::default() })
+        })
+        .collect();
     check_images(&graph, &images, seed)
 }
 

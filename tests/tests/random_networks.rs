@@ -199,9 +199,12 @@ proptest! {
         let graph = builder.quantised();
         let goals = [Optimize::Latency, Optimize::Balanced, Optimize::Ram];
         let targets = [Target::Generic, Target::CortexM4];
-        let options: Vec<Options> = goals
-            .into_iter()
-            .flat_map(|optimize| targets.map(|target| Options { target, optimize, ..Options::default() }))
+        let images = goals.into_iter().flat_map(|optimize| targets.map(|target| (optimize, target)));
+        let options: Vec<Options> = images
+            .flat_map(|(optimize, target)| {
+                [false, true]
+                    .map(|compress| Options { target, optimize, compress, ..Options::default() })
+            })
             .collect();
         check_images(&graph, &options, seed)?;
     }

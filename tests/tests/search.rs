@@ -7,7 +7,7 @@ use fixie_compiler::debug::{Other, compare};
 use fixie_compiler::evaluate::evaluate;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::quantize::{LayerLevels, Levels, QuantizeOptions};
-use fixie_compiler::search::{Event, Found, Goals, Limits, Measure, SearchError, search};
+use fixie_compiler::search::{Event, Found, Limits, Measure, SearchError, search};
 use fixie_compiler::session::Network;
 use fixie_tests::shipped;
 
@@ -25,8 +25,8 @@ fn find(
     progress: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Found, SearchError> {
     let (model, calibration, data) = digits();
-    let goals = Goals { limits: Limits { flash_bytes, loss }, coded: true };
-    search(&model, &calibration, Some(&data), (&Options::default(), &goals), progress)
+    let limits = Limits { flash_bytes, loss };
+    search(&model, &calibration, Some(&data), (&Options::default(), limits), progress)
 }
 
 #[test]
@@ -34,12 +34,14 @@ fn the_image_keeps_the_accuracy_that_the_report_says() {
     let found = find(None, Some(0.01), &mut |_| true).unwrap();
     let report = &found.report;
     let (first, chosen) = (&report.frontier[0], &report.frontier[report.chosen]);
-    println!("{} bytes of {}: {:?}", chosen.estimated_bytes, first.estimated_bytes, chosen.layers);
+    println!("{} bytes of {}: {:?}", chosen.image_bytes, first.image_bytes, chosen.layers);
     assert_eq!(report.measure, Measure::Accuracy);
     assert!(report.complete && first.layers.is_empty());
-    assert!(chosen.estimated_bytes < first.estimated_bytes && chosen.loss <= 0.01);
+    assert!(chosen.image_bytes < first.image_bytes && chosen.loss <= 0.01);
     let (.., data) = digits();
+    assert_eq!(found.compiled.image.len(), chosen.image_bytes);
     let network = Network::new(&found.compiled.image).unwrap();
+    assert!(network.image().op_set().decodes());
     let evaluation = evaluate(&network, &data, None, &|_| {}).unwrap();
     assert_eq!(evaluation.accuracy, Some(chosen.score));
     assert_eq!(evaluation.original_accuracy, Some(report.original));

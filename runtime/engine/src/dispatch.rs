@@ -4,11 +4,14 @@ use core::ops::Range;
 
 use fixie_format::table::OpEntry;
 use fixie_format::{Image, OpSet, Opcode};
+use fixie_kernels::arch::Native;
+use fixie_kernels::coded::{Coded, Plain};
 use fixie_kernels::{Memory, Operator, Rule, ops};
 
-/// Declares `check` and `run` for a list of operators. An operator outside `OPS` is dead code.
+/// Declares `check` and `run` for a list of operators, of which the first have weights that may be
+/// coded. An operator outside `OPS` is dead code, and so is the decoder if `OPS` does not decode.
 macro_rules! dispatch {
-    ($($name:ident),* $(,)?) => {
+    (weighted: $($weighted:ident),*; others: $($name:ident),* $(,)?) => {
         /// Checks an operator's parameters.
         pub fn check<const OPS: u64>(
             opcode: Opcode,
@@ -16,6 +19,13 @@ macro_rules! dispatch {
             image: &Image<'_>,
         ) -> Result<(), Rule> {
             match opcode {
+                $(Opcode::$weighted if linked::<OPS>(Opcode::$weighted) => {
+                    if OpSet::from_bits(OPS).decodes() {
+                        check_one::<ops::$weighted<Native, Coded>>(entry, image)
+                    } else {
+                        check_one::<ops::$weighted<Native, Plain>>(entry, image)
+                    }
+                })*
                 $(Opcode::$name if linked::<OPS>(Opcode::$name) => {
                     check_one::<ops::$name>(entry, image)
                 })*
@@ -31,6 +41,13 @@ macro_rules! dispatch {
             memory: &mut Memory<'_>,
         ) -> Option<()> {
             match opcode {
+                $(Opcode::$weighted if linked::<OPS>(Opcode::$weighted) => {
+                    if OpSet::from_bits(OPS).decodes() {
+                        run_one::<ops::$weighted<Native, Coded>>(entry, rows, memory)
+                    } else {
+                        run_one::<ops::$weighted<Native, Plain>>(entry, rows, memory)
+                    }
+                })*
                 $(Opcode::$name if linked::<OPS>(Opcode::$name) => {
                     run_one::<ops::$name>(entry, rows, memory)
                 })*
@@ -39,13 +56,14 @@ macro_rules! dispatch {
         }
 
         #[cfg(test)]
-        const LISTED: &[Opcode] = &[$(Opcode::$name),*];
+        const LISTED: &[Opcode] = &[$(Opcode::$weighted,)* $(Opcode::$name),*];
     };
 }
 
 dispatch! {
-    Conv, ConvPaired, Depthwise, DepthwisePlanar, MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu,
-    Softmax, Copy, Fill, Resize, ArgMax, ConvBlocked, Feed, ConvVectors,
+    weighted: Conv, ConvPaired, ConvBlocked, Depthwise, DepthwisePlanar;
+    others: MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu, Softmax, Copy, Fill, Resize, ArgMax, Feed,
+    ConvVectors,
 }
 
 /// Whether an engine of the operator set `OPS` contains a kernel: known at compile time.
@@ -70,6 +88,7 @@ mod tests {
 
     #[test]
     fn every_operator_of_the_format_is_dispatched() {
-        assert_eq!(LISTED, Opcode::ALL);
+        assert_eq!(LISTED.len(), Opcode::ALL.len());
+        assert!(Opcode::ALL.iter().all(|opcode| LISTED.contains(opcode)));
     }
 }

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use fixie_format::{ImageError, Opcode};
+use fixie_format::{ImageError, OpSet, Opcode};
 use fixie_kernels::Rule;
 
 /// Why an image cannot run here. Everything that can fail, fails when it is bound.
@@ -66,6 +66,9 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Image(error) => error.fmt(f),
+            Self::Operator { code } if OpSet::from_bits(1 << (code & 63)).decodes() => {
+                f.write_str("the image has coded constants, which this engine was built without")
+            }
             Self::Operator { code } => match Opcode::from_u8(code) {
                 Some(opcode) => write!(
                     f,

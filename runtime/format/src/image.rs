@@ -78,7 +78,8 @@ record! {
         pub total_len: u32,
         /// CRC-32 of the whole image, this field taken as zero.
         pub checksum: u32,
-        /// Which operators the image needs: bit *n* stands for opcode *n*.
+        /// Which operators the image needs: bit *n* stands for opcode *n*, bit 63 for coded
+        /// constants.
         pub op_set: u64,
         /// Bytes of RAM that one inference needs: inputs, outputs, activations, scratch, state.
         pub arena_len: u32,
@@ -257,6 +258,11 @@ impl<'m> Image<'m> {
     /// The state tensor at `index`.
     pub fn state(&self, index: usize) -> Option<State> {
         self.record(Section::States, index)
+    }
+
+    /// All constant data from `offset` bytes into the data section on; `None` where that is outside.
+    pub fn data_from(&self, offset: u32) -> Option<&'m [u8]> {
+        self.section(Section::Data).get(offset as usize..)
     }
 
     /// `len` items of constant data that start `offset` bytes into the data section; `None` where

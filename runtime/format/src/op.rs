@@ -16,6 +16,8 @@
 use crate::field::record;
 use crate::table::TensorId;
 
+pub mod coded;
+
 /// Bytes from the start of the data section.
 pub type DataOffset = u32;
 
@@ -96,17 +98,20 @@ operators! {
     ConvVectors = 19: Conv,
 }
 
-/// A set of operators.
+/// A set of operators, and whether they decode constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpSet(u64);
+
+/// The bit of an [`OpSet`] that stands for [`coded`] constants: no opcode has this number.
+const DECODES: u8 = 63;
 
 impl OpSet {
     /// No operator.
     pub const EMPTY: Self = Self(0);
 
-    /// Every operator of this version.
+    /// Every operator of this version, and coded constants.
     pub const ALL: Self = {
-        let mut set = Self::EMPTY;
+        let mut set = Self::EMPTY.decoding();
         let mut i = 0;
         while i < Opcode::ALL.len() {
             set = set.with(Opcode::ALL[i]);
@@ -115,12 +120,12 @@ impl OpSet {
         set
     };
 
-    /// The set whose bit *n* stands for opcode *n*.
+    /// The set whose bit *n* stands for opcode *n*, and bit 63 for coded constants.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// Bit *n* stands for opcode *n*.
+    /// Bit *n* stands for opcode *n*, bit 63 for coded constants.
     pub const fn bits(self) -> u64 {
         self.0
     }
@@ -134,6 +139,17 @@ impl OpSet {
     /// Whether `opcode` is in the set.
     pub const fn contains(self, opcode: Opcode) -> bool {
         self.0 >> opcode as u8 & 1 != 0
+    }
+
+    /// This set, with operators that decode their constants.
+    #[must_use]
+    pub const fn decoding(self) -> Self {
+        Self(self.0 | 1 << DECODES)
+    }
+
+    /// Whether the operators of the set decode [`coded`] constants.
+    pub const fn decodes(self) -> bool {
+        self.0 >> DECODES & 1 != 0
     }
 
     /// The lowest code that is in this set and not in `allowed`.
@@ -200,11 +216,11 @@ record! {
         pub groups: u16,
         /// The window.
         pub window: Window,
-        /// Weights in the order of the opcode.
+        /// Weights in the order of the opcode, or a stream of all constants: see `coding`.
         pub weights: DataOffset,
-        /// `i32` per output channel, unless the weights carry it.
+        /// `i32` per output channel, unless the weights carry it or `coding` is 1.
         pub bias: DataOffset,
-        /// `i32` per output channel, unless the weights carry it.
+        /// `i32` per output channel, unless the weights carry it or `coding` is 1.
         pub multipliers: DataOffset,
         /// Left shift of the accumulator before the multiplication, 0 to 31.
         pub shift: u8,
@@ -216,8 +232,11 @@ record! {
         pub act_min: i8,
         /// Upper bound of the output.
         pub act_max: i8,
+        /// 0: the constants lie as the opcode orders them. 1: they are coded, see "Coded constants";
+        /// never in `ConvVectors`.
+        pub coding: u8,
         /// Zero.
-        pub reserved: [u8; 3],
+        pub reserved: [u8; 2],
     }
 }
 

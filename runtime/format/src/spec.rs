@@ -6,6 +6,7 @@ use std::{env, fs};
 
 use crate::field::Specified;
 use crate::image::{Header, SectionRange};
+use crate::op::coded::Coding;
 use crate::op::{
     ArgMax, AvgPool, Binary, Conv, Copy, Feed, Fill, Lut, MaxPool, Mean, Opcode, PRelu, Resize,
     Softmax, Window,
@@ -49,6 +50,7 @@ fn tables() -> String {
         Resize::specification(),
         ArgMax::specification(),
         Feed::specification(),
+        Coding::specification(),
     ] {
         text.push_str(&record);
     }

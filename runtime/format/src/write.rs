@@ -49,6 +49,11 @@ impl ImageBuilder {
         self.push(Section::Ops, OpEntry { opcode: opcode as u8, flags: 0, rows, params: at }) as u16
     }
 
+    /// Notes that some operator's constants are coded: the runtime must link the decoder.
+    pub fn decodes(&mut self) {
+        self.op_set = OpSet::from_bits(self.op_set).decoding().bits();
+    }
+
     /// Appends a step to the schedule.
     pub fn step(&mut self, step: Step) {
         self.push(Section::Steps, step);

@@ -7,16 +7,30 @@ use fixie_format::op;
 
 use crate::ops::{conv, conv_blocked, conv_paired, conv_vectors, depthwise, depthwise_planar};
 
-/// Bytes of scratch memory that a convolution by `opcode` needs for steps of at most `rows` rows;
-/// `None` if they overflow, or if `opcode` is no convolution.
-///
-/// Steps of more rows are right as well: `rows` says with how many of them at a time the kernel
-/// should be fast.
-pub fn scratch_len(params: &op::Conv, opcode: Opcode, rows: usize) -> Option<usize> {
+/// How much of a layer a kernel should be able to do at a time. With less it is right as well, only
+/// slower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Portion {
+    /// Output rows.
+    pub rows: usize,
+    /// Output channels that are decoded, if the constants are coded. All pixels of the step see them
+    /// before the next ones are decoded.
+    pub channels: usize,
+}
+
+impl Portion {
+    /// The whole layer.
+    pub const WHOLE: Self = Self { rows: usize::MAX, channels: usize::MAX };
+}
+
+/// Bytes of scratch memory that a convolution by `opcode` needs for a portion of the layer; `None` if
+/// they overflow, or if `opcode` is no convolution.
+pub fn scratch_len(params: &op::Conv, opcode: Opcode, portion: Portion) -> Option<usize> {
+    let Portion { rows, channels } = portion;
     match opcode {
-        Opcode::Conv => conv::scratch_len(params),
-        Opcode::ConvPaired => conv_paired::scratch_len(params),
-        Opcode::ConvBlocked => conv_blocked::scratch_len(params),
+        Opcode::Conv => conv::scratch_len(params, channels),
+        Opcode::ConvPaired => conv_paired::scratch_len(params, channels),
+        Opcode::ConvBlocked => conv_blocked::scratch_len(params, channels),
         Opcode::ConvVectors => conv_vectors::scratch_len(params),
         Opcode::Depthwise => depthwise::scratch_len(params),
         Opcode::DepthwisePlanar => depthwise_planar::scratch_len(params, rows),
@@ -26,7 +40,7 @@ pub fn scratch_len(params: &op::Conv, opcode: Opcode, rows: usize) -> Option<usi
 
 pub use depthwise_planar::{Tiling, tiling};
 #[cfg(any(feature = "pack", test))]
-pub use pack::{Constants, pack};
+pub use pack::{Constants, code, pack};
 
 #[cfg(any(feature = "pack", test))]
 mod pack {
@@ -37,8 +51,9 @@ mod pack {
     use fixie_format::op::paired::{TAP_ALIGN, TAP_ORDER};
     use fixie_format::op::{self, blocked, planar, vectors};
 
+    use crate::coded::{self, Channel};
     use crate::ops::patch::Shape;
-    use crate::ops::{conv_blocked, conv_paired, conv_vectors, depthwise_planar};
+    use crate::ops::{conv_blocked, conv_vectors, depthwise_planar};
 
     /// The constants of a convolution, as the format's `Conv` orders them.
     #[derive(Clone, Copy, Debug)]
@@ -60,110 +75,127 @@ mod pack {
     /// depthwise).
     pub fn pack(opcode: Opcode, params: &op::Conv, constants: Constants<'_>) -> Option<Vec<u8>> {
         let shape = Shape::new(params)?;
-        let out_c = usize::from(params.window.out_c);
-        let lengths = [constants.weights.len(), constants.bias.len(), constants.multipliers.len()];
-        (lengths == [out_c.checked_mul(shape.taps)?, out_c, out_c]).then_some(())?;
+        let channels = channels(opcode, params, constants)?;
         match opcode {
             Opcode::Conv => Some(bytemuck::cast_slice(constants.weights).to_vec()),
-            Opcode::ConvPaired => paired_stream(params, &shape, constants),
-            Opcode::ConvBlocked => blocked_stream(params, &shape, constants),
-            Opcode::ConvVectors => vectors_stream(params, &shape, constants),
-            Opcode::Depthwise => depthwise_order(params, &shape, constants.weights),
-            Opcode::DepthwisePlanar => planar_stream(params, constants),
+            Opcode::ConvPaired => paired_stream(&shape, &channels),
+            Opcode::ConvBlocked => Some(blocked_stream(&shape, &channels)),
+            Opcode::ConvVectors => Some(vectors_stream(&shape, &channels)),
+            Opcode::Depthwise => Some(depthwise_order(&shape, constants.weights)),
+            Opcode::DepthwisePlanar => Some(planar_stream(params, &channels)),
             _ => None,
         }
     }
 
-    /// One output channel.
-    #[derive(Clone, Copy)]
-    struct Channel<'a> {
-        weights: &'a [i8],
-        bias: i32,
-        multiplier: i32,
+    /// The same constants as a stream, for a record with a `coding` of 1; `None` where
+    /// [`pack`] gives none, for `ConvVectors`, or if a multiplier is below 0. Whether that is shorter
+    /// is another matter.
+    pub fn code(opcode: Opcode, params: &op::Conv, constants: Constants<'_>) -> Option<Vec<u8>> {
+        (opcode != Opcode::ConvVectors).then_some(())?;
+        pack(opcode, params, constants)?;
+        coded::encode(&channels(opcode, params, constants)?)
     }
 
-    impl Channel<'_> {
-        /// The most that products of the weights can add up to.
-        fn swing(&self) -> i64 {
-            self.weights.iter().map(|&w| 128 * i64::from(w).abs()).sum()
-        }
-
-        /// Whether its sum stays below `limit`, so that it can be told from another one beside it.
-        fn stays_below(&self, limit: i64) -> bool {
-            i64::from(self.bias).abs() + self.swing() < limit
-        }
-
-        /// The output minus its zero point, if it is the same whatever the input.
-        fn value(&self, params: &op::Conv) -> Option<i32> {
-            let output = |acc: i64| {
-                let requantised = (acc * i64::from(self.multiplier) + (1 << 31)) >> 32;
-                let value = requantised + i64::from(params.out_zero);
-                value.max(params.act_min.into()).min(params.act_max.into())
-            };
-            let bias = i64::from(self.bias);
-            let (least, most) = (output(bias - self.swing()), output(bias + self.swing()));
-            (least == most).then(|| least as i32 - i32::from(params.out_zero))
-        }
-
-        /// A channel without weights whose output minus its zero point is `value`, from a small
-        /// bias.
-        fn constant(self, value: i32) -> Self {
-            Self { bias: value << 8, multiplier: 1 << 24, ..self }
+    /// The output channels in order, as `opcode` can hold them; `None` if it cannot.
+    fn channels(
+        opcode: Opcode,
+        params: &op::Conv,
+        constants: Constants<'_>,
+    ) -> Option<Vec<Channel>> {
+        let shape = Shape::new(params)?;
+        let Constants { weights, bias, multipliers } = constants;
+        let out_c = usize::from(params.window.out_c);
+        let lengths = [weights.len(), bias.len(), multipliers.len()];
+        (lengths == [out_c.checked_mul(shape.taps)?, out_c, out_c]).then_some(())?;
+        let numbers = bias.iter().zip(multipliers);
+        let channels = weights.chunks_exact(shape.taps).zip(numbers).map(|(weights, numbers)| {
+            Channel { weights: weights.to_vec(), bias: *numbers.0, multiplier: *numbers.1 }
+        });
+        let taken = match opcode {
+            Opcode::Conv => true,
+            Opcode::Depthwise => params.groups == params.window.in_c,
+            Opcode::DepthwisePlanar => depthwise_planar::takes(params),
+            Opcode::ConvVectors => conv_vectors::takes(params, &shape),
+            Opcode::ConvPaired => params.shift == 0,
+            Opcode::ConvBlocked => conv_blocked::takes(params),
+            _ => false,
+        };
+        taken.then_some(())?;
+        match opcode {
+            Opcode::ConvPaired => {
+                let second = |n: usize| n % shape.group_out % 2 == 1;
+                let limited = |(n, channel)| {
+                    if second(n) { limited(channel, params, 1 << 23) } else { Some(channel) }
+                };
+                channels.enumerate().map(limited).collect()
+            }
+            Opcode::ConvBlocked => {
+                let fits = |channel: &Channel| {
+                    channel.multiplier.saturating_abs() < blocked::MULTIPLIER_LIMIT
+                };
+                let limited = |channel| limited(channel, params, blocked::SUM_LIMIT);
+                channels.map(limited).map(|channel| channel.filter(fits)).collect()
+            }
+            _ => Some(channels.collect()),
         }
     }
 
-    /// The output channels in order.
-    fn channels<'a>(shape: &Shape, constants: Constants<'a>) -> Vec<Channel<'a>> {
-        let rows = constants.weights.chunks_exact(shape.taps);
-        rows.zip(constants.bias)
-            .zip(constants.multipliers)
-            .map(|((weights, &bias), &multiplier)| Channel { weights, bias, multiplier })
-            .collect()
+    /// The most that products of some weights can add up to.
+    fn swing(weights: &[i8]) -> i64 {
+        weights.iter().map(|&w| 128 * i64::from(w).abs()).sum()
+    }
+
+    /// A channel whose sum stays below `limit`, so that it can be told from another one beside it:
+    /// the given one, or one without weights whose output is the same whatever the input.
+    fn limited(channel: Channel, params: &op::Conv, limit: i64) -> Option<Channel> {
+        if i64::from(channel.bias).abs() + swing(&channel.weights) < limit {
+            return Some(channel);
+        }
+        let value = constant_output(&channel, params)?;
+        // From a small bias.
+        let weights = vec![0; channel.weights.len()];
+        Some(Channel { weights, bias: value << 8, multiplier: 1 << 24 })
+    }
+
+    /// The output minus its zero point, if it is the same whatever the input.
+    fn constant_output(channel: &Channel, params: &op::Conv) -> Option<i32> {
+        let output = |acc: i64| {
+            let requantised = (acc * i64::from(channel.multiplier) + (1 << 31)) >> 32;
+            let value = requantised + i64::from(params.out_zero);
+            value.max(params.act_min.into()).min(params.act_max.into())
+        };
+        let (bias, swing) = (i64::from(channel.bias), swing(&channel.weights));
+        let (least, most) = (output(bias - swing), output(bias + swing));
+        (least == most).then(|| least as i32 - i32::from(params.out_zero))
     }
 
     /// The stream of [`blocked`].
-    fn blocked_stream(
-        params: &op::Conv,
-        shape: &Shape,
-        constants: Constants<'_>,
-    ) -> Option<Vec<u8>> {
-        conv_blocked::takes(params).then_some(())?;
-        let nothing = vec![0; shape.taps];
+    fn blocked_stream(shape: &Shape, channels: &[Channel]) -> Vec<u8> {
         let padding = vec![0; blocked::quads(shape.taps) * blocked::TAP_ALIGN - shape.taps];
         let mut bytes = Vec::new();
-        for mut channel in channels(shape, constants) {
-            if !channel.stays_below(blocked::SUM_LIMIT) {
-                let none = Channel { weights: &nothing, ..channel };
-                channel = none.constant(channel.value(params)?);
-            }
-            (channel.multiplier.abs() < blocked::MULTIPLIER_LIMIT).then_some(())?;
+        for channel in channels {
             bytes.extend(channel.bias.to_le_bytes());
             bytes.extend(channel.multiplier.to_le_bytes());
             bytes.extend(channel.weights.iter().map(|&w| w as u8));
             bytes.extend(&padding);
         }
-        Some(bytes)
+        bytes
     }
 
     /// The stream of [`vectors`].
-    fn vectors_stream(
-        params: &op::Conv,
-        shape: &Shape,
-        constants: Constants<'_>,
-    ) -> Option<Vec<u8>> {
-        conv_vectors::takes(params, shape).then_some(())?;
+    fn vectors_stream(shape: &Shape, channels: &[Channel]) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for group in channels(shape, constants).chunks_exact(shape.group_out) {
+        for group in channels.chunks_exact(shape.group_out) {
             for first in (0..group.len()).step_by(vectors::CHANNELS) {
                 let first = first.min(group.len() - vectors::CHANNELS);
                 push_block(&mut bytes, &group[first..][..vectors::CHANNELS], shape.taps);
             }
         }
-        Some(bytes)
+        bytes
     }
 
     /// Appends the channels of a block.
-    fn push_block(bytes: &mut Vec<u8>, channels: &[Channel<'_>], taps: usize) {
+    fn push_block(bytes: &mut Vec<u8>, channels: &[Channel], taps: usize) {
         bytes.extend(channels.iter().flat_map(|channel| channel.bias.to_le_bytes()));
         for first in (0..taps).step_by(vectors::LANES) {
             for channel in vectors::CHANNEL_ORDER.map(|n| &channels[n]) {
@@ -175,30 +207,19 @@ mod pack {
     }
 
     /// The stream of [`paired`](fixie_format::op::paired).
-    fn paired_stream(
-        params: &op::Conv,
-        shape: &Shape,
-        constants: Constants<'_>,
-    ) -> Option<Vec<u8>> {
-        (params.shift == 0).then_some(())?;
-        let nothing = vec![0; shape.taps];
-        let none = Channel { weights: &nothing, bias: 0, multiplier: 0 };
+    fn paired_stream(shape: &Shape, channels: &[Channel]) -> Option<Vec<u8>> {
+        let none = Channel { weights: vec![0; shape.taps], bias: 0, multiplier: 0 };
         let mut words = Vec::new();
-        for group in channels(shape, constants).chunks_exact(shape.group_out) {
+        for group in channels.chunks_exact(shape.group_out) {
             for pair in group.chunks(2) {
-                let mut second = *pair.get(1).unwrap_or(&none);
-                if !second.stays_below(1 << 23) {
-                    second = none.constant(second.value(params)?);
-                }
-                push_pair(&mut words, [pair[0], second], shape.row_taps)?;
+                push_pair(&mut words, [&pair[0], pair.get(1).unwrap_or(&none)], shape.row_taps)?;
             }
         }
-        debug_assert_eq!(Some(words.len()), conv_paired::weights_words(params));
         Some(bytemuck::cast_slice(&words).to_vec())
     }
 
     /// Appends two channels; `None` if their weights cannot be held as one number.
-    fn push_pair(words: &mut Vec<i32>, pair: [Channel<'_>; 2], row_taps: usize) -> Option<()> {
+    fn push_pair(words: &mut Vec<i32>, pair: [&Channel; 2], row_taps: usize) -> Option<()> {
         let [first, second] = pair;
         words.push(second.bias.wrapping_mul(256).wrapping_add(first.bias));
         words.push(first.bias);
@@ -218,30 +239,26 @@ mod pack {
     }
 
     /// `[kernel_h][kernel_w][out_c]`.
-    fn depthwise_order(params: &op::Conv, shape: &Shape, weights: &[i8]) -> Option<Vec<u8>> {
-        (params.groups == params.window.in_c).then_some(())?;
+    fn depthwise_order(shape: &Shape, weights: &[i8]) -> Vec<u8> {
         let tap = |k: usize| weights.iter().skip(k).step_by(shape.taps);
-        Some((0..shape.taps).flat_map(tap).map(|&w| w as u8).collect())
+        (0..shape.taps).flat_map(tap).map(|&w| w as u8).collect()
     }
 
     /// The stream of [`planar`].
-    fn planar_stream(params: &op::Conv, constants: Constants<'_>) -> Option<Vec<u8>> {
-        depthwise_planar::takes(params).then_some(())?;
+    fn planar_stream(params: &op::Conv, channels: &[Channel]) -> Vec<u8> {
         let (rows, columns) = (params.window.kernel_h.into(), params.window.kernel_w.into());
         let padding = vec![0; planar::column_words(rows) * 4 - rows];
         let mut bytes = Vec::new();
-        let kernels = constants.weights.chunks_exact(rows * columns);
-        let numbers = constants.bias.iter().zip(constants.multipliers);
-        for (kernel, (bias, multiplier)) in kernels.zip(numbers) {
-            bytes.extend(bias.to_le_bytes());
-            bytes.extend(multiplier.to_le_bytes());
+        for channel in channels {
+            bytes.extend(channel.bias.to_le_bytes());
+            bytes.extend(channel.multiplier.to_le_bytes());
             for column in 0..columns {
-                let weights = kernel.iter().skip(column).step_by(columns);
+                let weights = channel.weights.iter().skip(column).step_by(columns);
                 bytes.extend(weights.map(|&w| w as u8));
                 bytes.extend(&padding);
             }
         }
-        Some(bytes)
+        bytes
     }
 
     /// Two lanes, the first in the lower half.

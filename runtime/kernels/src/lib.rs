@@ -14,6 +14,7 @@
 extern crate std;
 
 pub mod arch;
+pub mod coded;
 pub mod layout;
 mod memory;
 pub mod ops;

@@ -82,6 +82,12 @@ impl<'a> Memory<'a> {
     }
 }
 
+/// Working memory as words; what does not fill the last one is left out. `None` if it is not aligned.
+pub fn words_mut(bytes: &mut [u8]) -> Option<&mut [u32]> {
+    let len = bytes.len() & !(size_of::<u32>() - 1);
+    bytemuck::try_cast_slice_mut(bytes.get_mut(..len)?).ok()
+}
+
 /// Shares a slice so that views into it may overlap.
 fn cells(bytes: &mut [u8]) -> &[Cell<u8>] {
     Cell::from_mut(bytes).as_slice_of_cells()
@@ -143,6 +149,11 @@ impl<'a> Tensors<'a> {
         len: usize,
     ) -> Option<&'a [T]> {
         self.image.data(offset, len)
+    }
+
+    /// All constants from `offset` in the data section on.
+    pub fn data_from(&self, offset: DataOffset) -> Option<&'a [u8]> {
+        self.image.data_from(offset)
     }
 
     /// The cells of a tensor in the arena, unless it touches the scratch memory.

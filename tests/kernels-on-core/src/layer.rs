@@ -1,9 +1,10 @@
 //! Random layers as images.
 
+use fixie_format::op::coded::CODED;
 use fixie_format::op::{Conv, Window};
 use fixie_format::table::{Dtype, Place, Port, Step, Tensor, TensorId};
 use fixie_format::{ImageBuilder, Opcode};
-use fixie_kernels::layout::{self, Constants};
+use fixie_kernels::layout::{self, Constants, Portion};
 
 use crate::{Case, Random};
 
@@ -167,7 +168,8 @@ fn window([rows, columns]: [Axis; 2], [in_c, out_c]: [u16; 2]) -> Window {
     }
 }
 
-/// A random layer of a kind for a kernel; `None` if the kernel refuses that one.
+/// A random layer of a kind for a kernel, one in three with coded constants; `None` if the kernel
+/// refuses that one.
 pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     let (window, groups) = kind.window(random);
     let mut params = params(window, groups, random);
@@ -181,20 +183,32 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     // Mostly as a symmetric quantiser has them; −128 cannot stand in the upper half of a pair.
     let least = if takes_all && random.one_in(4) { i8::MIN } else { -127 };
     let weights = random.bytes(out_c * taps, extreme).into_iter().map(|weight| weight.max(least));
+    let coded = opcode != Opcode::ConvVectors && random.one_in(3);
+    let mut multipliers = random.numbers(out_c, 26);
+    if coded {
+        multipliers.iter_mut().for_each(|multiplier| *multiplier = multiplier.saturating_abs());
+    }
     let constants = Constants {
         weights: &weights.collect::<Vec<_>>(),
         bias: &random.numbers(out_c, 19),
-        multipliers: &random.numbers(out_c, 26),
+        multipliers: &multipliers,
     };
-    let packed = layout::pack(opcode, &params, constants)?;
     let mut builder = ImageBuilder::new();
-    params.weights = builder.data(&packed);
-    params.bias = builder.data(constants.bias);
-    params.multipliers = builder.data(constants.multipliers);
+    if coded {
+        params.coding = CODED;
+        params.weights = builder.data(&layout::code(opcode, &params, constants)?);
+        builder.decodes();
+    } else {
+        params.weights = builder.data(&layout::pack(opcode, &params, constants)?);
+        params.bias = builder.data(constants.bias);
+        params.multipliers = builder.data(constants.multipliers);
+    }
     let input_len = product([window.in_h, window.in_w, window.in_c]);
     let output_len = product([window.out_h, window.out_w, window.out_c]);
-    // Any number of rows is enough.
-    let scratch_len = layout::scratch_len(&params, opcode, random.within(1..=30).into())?;
+    // Any number of rows and channels is enough.
+    let portion =
+        Portion { rows: random.within(1..=30).into(), channels: random.within(1..=30).into() };
+    let scratch_len = layout::scratch_len(&params, opcode, portion)?;
     [params.input, params.output, params.scratch] =
         place(&mut builder, [input_len, output_len, scratch_len]);
     let op = builder.op(opcode, window.out_h, params);
@@ -221,7 +235,8 @@ fn params(window: Window, groups: u16, random: &mut Random) -> Conv {
         out_zero: random.bits() as i8,
         act_min,
         act_max,
-        reserved: [0; 3],
+        coding: 0,
+        reserved: [0; 2],
     }
 }
 

@@ -9,12 +9,13 @@ use thiserror::Error;
 use crate::calibrate::{Activations, CalibrateError, Calibrator, Observations, Ranges, logits};
 use crate::data::Dataset;
 use crate::ir::{Graph, eval_all};
-use crate::lower::{Inputs, LowerError, lower};
+use crate::lower::program::Program;
+use crate::lower::{Codable, Inputs, LowerError, lower};
 use crate::metadata::{Metadata, Provenance};
 use crate::onnx::{ImportError, Model, Reference};
 use crate::pack::pack;
 use crate::passes::{PassError, equalize, simplify};
-use crate::plan::{Optimize, plan};
+use crate::plan::{Optimize, Plan, plan};
 use crate::quantize::{QuantizeError, QuantizeOptions, quantize};
 use crate::reduce::{Reduction, reduce};
 use crate::session::{Network, SessionError};
@@ -36,6 +37,9 @@ pub struct Options {
     pub quantize: QuantizeOptions,
     /// Remove what the outputs do not depend on. They stay the same byte for byte.
     pub reduce: bool,
+    /// Code weights, biases and multipliers where that saves bytes. The outputs stay the same byte for
+    /// byte; decoding takes instructions and scratch memory.
+    pub compress: bool,
     /// What the memory plan may spend instructions on.
     pub optimize: Optimize,
     /// How the application gives the inputs.
@@ -53,6 +57,7 @@ impl Default for Options {
             tune_logits: false,
             quantize: QuantizeOptions::default(),
             reduce: true,
+            compress: false,
             optimize: Optimize::default(),
             inputs: Inputs::default(),
             strip: false,
@@ -210,8 +215,7 @@ pub fn assemble(
     provenance: Provenance,
     options: &Options,
 ) -> Result<Compiled, CompileError> {
-    let program = lower(&graph, options.target, options.inputs)?;
-    let plan = plan(&program, options.optimize);
+    let (program, plan) = schedule(&graph, options)?;
     if let Optimize::Within(budget) = options.optimize
         && plan.arena_len > budget
     {
@@ -222,6 +226,23 @@ pub fn assemble(
     let image = pack(program, &plan, packed);
     Network::new(&image).map_err(CompileError::Refused)?;
     Ok(Compiled { image, metadata, graph })
+}
+
+/// The operators and their plan. Constants are coded of operators that run as one step: others would
+/// decode them again for every few rows, and they have few.
+fn schedule(graph: &Graph, options: &Options) -> Result<(Program, Plan), LowerError> {
+    let lower = |codable: &Codable| lower(graph, options.target, options.inputs, codable);
+    let program = lower(&Codable::new())?;
+    let plain = plan(&program, options.optimize);
+    if !options.compress {
+        return Ok((program, plain));
+    }
+    let mut steps = vec![0; program.ops.len()];
+    plain.steps.iter().for_each(|step| steps[step.op] += 1);
+    let codable = (0..steps.len()).filter(|&op| steps[op] == 1).collect();
+    let program = lower(&codable)?;
+    let coded = plan(&program, options.optimize);
+    Ok((program, coded))
 }
 
 /// The ranges of the activations that the model does not quantise itself; `None` if it does all.

@@ -18,7 +18,10 @@ use fixie_format::op;
 
 use crate::arch::view::Dst;
 use crate::arch::{Isa, Native};
-use crate::memory::{Memory, Tensors};
+use crate::coded::{
+    Coded, Constants, RowOrder, Rows, Storage, check_coded, decoded_len, decoder, is_coded,
+};
+use crate::memory::{Memory, Tensors, words_mut};
 use crate::ops::Operator;
 use crate::ops::patch::{Patches, Shape};
 use crate::ops::window::check_window;
@@ -28,23 +31,37 @@ use crate::rule::{
 };
 
 /// [`Opcode::Conv`](fixie_format::Opcode::Conv), its inner loops by `I`.
-pub struct Conv<I = Native>(PhantomData<I>);
+pub struct Conv<I = Native, S = Coded>(PhantomData<(I, S)>);
 
 /// Output pixels that share the weights.
 const BLOCK: usize = 2;
 
-/// Bytes of scratch memory: the patches of a block of pixels.
-pub fn scratch_len(params: &op::Conv) -> Option<usize> {
-    Shape::new(params)?.taps.checked_mul(BLOCK)
+/// Bytes of scratch memory: the patches of a block of pixels, and room to decode so many channels at
+/// a time.
+pub fn scratch_len(params: &op::Conv, channels: usize) -> Option<usize> {
+    let shape = Shape::new(params)?;
+    let order = RowOrder { taps: shape.taps };
+    let decoded = decoded_len(params, &order, (channels, shape.group_out))?;
+    patches_len(params, &shape)?.checked_add(decoded)
 }
 
-impl<I: Isa> Operator for Conv<I> {
+/// Bytes of the patches of a block, in whole words where something follows them.
+fn patches_len(params: &op::Conv, shape: &Shape) -> Option<usize> {
+    let len = shape.taps.checked_mul(BLOCK)?;
+    if is_coded(params) { len.checked_next_multiple_of(size_of::<u32>()) } else { Some(len) }
+}
+
+impl<I: Isa, S: Storage> Operator for Conv<I, S> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
         let shape = check_conv(params, rows, image)?;
         let out_c = usize::from(params.window.out_c);
-        check_scratch(image, params.scratch, scratch_len(params), &[params.input, params.output])?;
+        let tensors = [params.input, params.output];
+        check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
+        if let Some(coded) = check_coded::<S>(params, image) {
+            return coded;
+        }
         check_data::<i8>(image, params.weights, out_c.checked_mul(shape.taps))?;
         check_data::<i32>(image, params.bias, Some(out_c))?;
         check_data::<i32>(image, params.multipliers, Some(out_c))
@@ -56,18 +73,33 @@ impl<I: Isa> Operator for Conv<I> {
         let shape = Shape::new(params)?;
         let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
-        let scratch: &mut [i8] = bytemuck::must_cast_slice_mut(scratch);
-        let scratch = scratch.get_mut(..shape.taps.checked_mul(BLOCK)?)?;
+        let (decoder, scratch) = decoder::<S>(params, &tensors, scratch)?;
+        let (gathered, rest) = scratch.split_at_mut_checked(patches_len(params, &shape)?)?;
+        let gathered = gathered.get_mut(..shape.taps.checked_mul(BLOCK)?)?;
+        let gathered: &mut [i8] = bytemuck::must_cast_slice_mut(gathered);
+        let buffer = if decoder.is_some() { words_mut(rest)? } else { &mut [] };
+        let requantizer = Requantizer {
+            shift: params.shift,
+            zero: params.out_zero,
+            min: params.act_min,
+            max: params.act_max,
+        };
+        let mut source = Rows::<S>::new(params, &shape, &tensors, (decoder, buffer))?;
         for group in 0..usize::from(params.groups) {
             let patches = patches(params, group, &shape, &tensors, rings)?;
-            let first = group.checked_mul(shape.group_out)?;
-            let channels = Channels::new(params, group, &shape, &tensors)?;
-            for_each_span(params, &rows, rings, &tensors, |span| {
-                let out_c = usize::from(params.window.out_c);
-                let out = span.out.slice(first, span.out.len().checked_sub(first)?)?;
-                let span = Span { out, ..span };
-                channels.blocks::<I>(&patches, &span, out_c, scratch)
-            })?;
+            let mut first = group.checked_mul(shape.group_out)?;
+            let end = first.checked_add(shape.group_out)?;
+            while first < end {
+                let constants = source.next(end.wrapping_sub(first))?;
+                let channels = Channels { constants, taps: shape.taps, requantizer };
+                for_each_span(params, &rows, rings, &tensors, |span| {
+                    let out_c = usize::from(params.window.out_c);
+                    let out = span.out.slice(first, span.out.len().checked_sub(first)?)?;
+                    let span = Span { out, ..span };
+                    channels.blocks::<I>(&patches, &span, out_c, gathered)
+                })?;
+                first = first.wrapping_add(constants.bias.len());
+            }
         }
         Some(())
     }
@@ -190,50 +222,14 @@ pub fn limit<I: Isa>(
     })
 }
 
-/// The part of a stream of weights that is a group's, of `words` words.
-#[inline(always)]
-pub fn group_stream<'a>(
-    params: &op::Conv,
-    group: usize,
-    words: usize,
-    tensors: &Tensors<'a>,
-) -> Option<&'a [u32]> {
-    let start = group.checked_mul(words)?;
-    let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
-    all.get(start..start.checked_add(words)?)
-}
-
-/// The output channels of one group: constants of matching lengths.
+/// Some output channels of one group.
 struct Channels<'a> {
-    /// `[channels][taps]`.
-    weights: &'a [i8],
+    constants: Constants<'a>,
     taps: usize,
-    /// One per channel.
-    bias: &'a [i32],
-    /// One per channel.
-    multipliers: &'a [i32],
     requantizer: Requantizer,
 }
 
 impl<'a> Channels<'a> {
-    fn new(params: &op::Conv, group: usize, shape: &Shape, tensors: &Tensors<'a>) -> Option<Self> {
-        let out_c = usize::from(params.window.out_c);
-        let first = group.checked_mul(shape.group_out)?;
-        let end = first.checked_add(shape.group_out)?;
-        let weights = tensors.data::<i8>(params.weights, out_c.checked_mul(shape.taps)?)?;
-        let bias = tensors.data(params.bias, out_c)?.get(first..end)?;
-        let multipliers = tensors.data(params.multipliers, out_c)?.get(first..end)?;
-        let requantizer = Requantizer {
-            shift: params.shift,
-            zero: params.out_zero,
-            min: params.act_min,
-            max: params.act_max,
-        };
-        let taps = shape.taps;
-        let weights = weights.get(first.checked_mul(taps)?..end.checked_mul(taps)?)?;
-        Some(Self { weights, taps, bias, multipliers, requantizer })
-    }
-
     /// A span of pixels, whose outputs are `out_c` bytes apart, gathered block by block.
     fn blocks<I: Isa>(
         &self,
@@ -243,7 +239,7 @@ impl<'a> Channels<'a> {
         scratch: &mut [i8],
     ) -> Option<()> {
         let (first, second) = scratch.split_at_mut_checked(self.taps)?;
-        let channels = self.bias.len();
+        let channels = self.constants.bias.len();
         let mut pixels = 0..span.len;
         while let Some(pixel) = pixels.next() {
             patches.copy(span.first.checked_add(pixel)?, first)?;
@@ -262,9 +258,9 @@ impl<'a> Channels<'a> {
 
     /// All channels of two pixels.
     fn two_pixels<I: Isa>(&self, patches: [&[i8]; 2], out: [Dst<'_>; 2]) -> Option<()> {
-        let ([first, second], mut weights) = (out.map(|out| out.cells()), self.weights);
-        let (bias, odd) = self.bias.as_chunks();
-        let (multipliers, _) = self.multipliers.as_chunks();
+        let ([first, second], mut weights) = (out.map(|out| out.cells()), self.constants.weights);
+        let (bias, odd) = self.constants.bias.as_chunks();
+        let (multipliers, _) = self.constants.multipliers.as_chunks();
         let pixels = first.as_chunks().0.iter().zip(second.as_chunks().0);
         for (([b0, b1], [m0, m1]), ([x0, x1], [y0, y1])) in bias.iter().zip(multipliers).zip(pixels)
         {
@@ -278,7 +274,7 @@ impl<'a> Channels<'a> {
         if let [bias] = odd {
             // An odd last channel is computed twice.
             let [[x, _], [y, _]] = I::dot_2x2(patches, [self.next_row(&mut weights)?; 2]);
-            let multiplier = *self.multipliers.last()?;
+            let multiplier = *self.constants.multipliers.last()?;
             self.store(first.last()?, x, *bias, multiplier);
             self.store(second.last()?, y, *bias, multiplier);
         }
@@ -287,8 +283,8 @@ impl<'a> Channels<'a> {
 
     /// All channels of one pixel.
     fn one_pixel<I: Isa>(&self, patch: &[i8], out: Dst<'_>) -> Option<()> {
-        let mut weights = self.weights;
-        let mut constants = self.bias.iter().zip(self.multipliers);
+        let mut weights = self.constants.weights;
+        let mut constants = self.constants.bias.iter().zip(self.constants.multipliers);
         let (quads, rest) = out.cells().as_chunks::<4>();
         for quad in quads {
             let mut rows = [patch; 4];
@@ -356,6 +352,15 @@ mod tests {
                 layer.run_on_rings::<Conv>(Opcode::Conv, ring_rows).unwrap();
             prop_assert_eq!(found, expected);
         }
+
+        #[test]
+        fn coded_constants_are_the_same(
+            (window, groups) in grouped_windows(), traits in traits(),
+        ) {
+            let layer = Layer::new(window, Traits { groups, ..traits }).with_codable_multipliers();
+            let found = layer.run_coded::<Conv>(Opcode::Conv);
+            prop_assert_eq!(found, Some(layer.expected()));
+        }
     }
 
     #[test]
@@ -363,6 +368,8 @@ mod tests {
         for seed in 0..4 {
             let layer = Layer::small(2, seed);
             let (bench, params) = layer.packed(Opcode::Conv).unwrap();
+            bench.survives_mutations::<Conv>(params, params.window.out_h);
+            let (bench, params) = layer.with_codable_multipliers().coded(Opcode::Conv).unwrap();
             bench.survives_mutations::<Conv>(params, params.window.out_h);
         }
     }

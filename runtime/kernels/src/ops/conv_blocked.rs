@@ -19,14 +19,17 @@ use fixie_format::{Image, op};
 
 use crate::arch::blocked::{BLOCK, Filters, PATCH_WORDS};
 use crate::arch::{Isa, Native};
-use crate::memory::{Memory, Tensors};
+use crate::coded::{
+    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decoded_len, decoder,
+};
+use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
-use crate::ops::conv::{Rings, Span, check_conv, for_each_span, group_stream, limit, patches};
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, limit, patches};
 use crate::ops::patch::{Patches, Shape, is_pointwise};
 use crate::rule::{Rule, check_data, check_scratch, check_that};
 
 /// [`Opcode::ConvBlocked`](fixie_format::Opcode::ConvBlocked), its inner loops by `I`.
-pub struct ConvBlocked<I = Native>(PhantomData<I>);
+pub struct ConvBlocked<I = Native, S = Coded>(PhantomData<(I, S)>);
 
 /// How scratch memory is divided.
 #[derive(Clone, Copy)]
@@ -37,8 +40,6 @@ struct Plan {
     patch_words: usize,
     /// Bytes of a kernel row that may touch the padding; 0 if none does.
     stage_run: usize,
-    /// Words of the weights of one group.
-    group_words: usize,
 }
 
 impl Plan {
@@ -48,7 +49,6 @@ impl Plan {
             quads,
             patch_words: quads.checked_mul(blocked::TAP_ALIGN * PATCH_WORDS)?,
             stage_run: if is_pointwise(&params.window) { 0 } else { shape.row_taps },
-            group_words: shape.group_out.checked_mul(blocked::channel_words(quads))?,
         })
     }
 
@@ -62,9 +62,51 @@ impl Plan {
     }
 }
 
-/// Bytes of scratch memory: the expanded patches of a block, and room to gather kernel rows.
-pub fn scratch_len(params: &op::Conv) -> Option<usize> {
-    Plan::new(params, &Shape::new(params)?)?.scratch_len()
+/// Bytes of scratch memory: the expanded patches of a block, room to gather kernel rows, and room to
+/// decode so many channels at a time.
+pub fn scratch_len(params: &op::Conv, channels: usize) -> Option<usize> {
+    let shape = Shape::new(params)?;
+    let decoded = decoded_len(params, &ChannelOrder::new(&shape), (channels, shape.group_out))?;
+    Plan::new(params, &shape)?.scratch_len()?.checked_add(decoded)
+}
+
+/// The order of [`blocked`].
+struct ChannelOrder {
+    taps: usize,
+}
+
+impl ChannelOrder {
+    fn new(shape: &Shape) -> Self {
+        Self { taps: shape.taps }
+    }
+}
+
+impl Order for ChannelOrder {
+    const UNIT: usize = 1;
+
+    fn words(&self, channels: usize) -> Option<usize> {
+        channels.checked_mul(blocked::channel_words(blocked::quads(self.taps)))
+    }
+
+    #[inline(never)]
+    fn decode(
+        &self,
+        decoder: &mut Decoder<'_, '_>,
+        _channels: usize,
+        words: &mut [u32],
+    ) -> Option<()> {
+        for channel in words.chunks_mut(blocked::channel_words(blocked::quads(self.taps))) {
+            let [bias, multiplier, weights @ ..] = channel else {
+                return None;
+            };
+            *bias = decoder.bias() as u32;
+            *multiplier = decoder.multiplier() as u32;
+            weights.fill(0);
+            let weights: &mut [i8] = bytemuck::must_cast_slice_mut(weights);
+            decoder.weights(weights, Grid::line(self.taps, 1))?;
+        }
+        Some(())
+    }
 }
 
 /// Whether the operator takes this convolution: it has a block of pixels.
@@ -74,17 +116,17 @@ pub fn takes(params: &op::Conv) -> bool {
     params.shift == 0 && pixels >= BLOCK as u32
 }
 
-impl<I: Isa> Operator for ConvBlocked<I> {
+impl<I: Isa, S: Storage> Operator for ConvBlocked<I, S> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
         let shape = check_conv(params, rows, image)?;
         check_that(params.shift == 0, "shift")?;
         let tensors = [params.input, params.output];
-        check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
-        let plan = Plan::new(params, &shape);
-        let words = plan.and_then(|plan| plan.group_words.checked_mul(params.groups.into()));
-        check_data::<u32>(image, params.weights, words)
+        check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
+        let words = ChannelOrder::new(&shape).words(params.window.out_c.into());
+        check_coded::<S>(params, image)
+            .unwrap_or_else(|| check_data::<u32>(image, params.weights, words))
     }
 
     // Not inlined, so that the stack holds the frame of one operator only.
@@ -94,50 +136,49 @@ impl<I: Isa> Operator for ConvBlocked<I> {
         let plan = Plan::new(params, &shape)?;
         let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
-        let scratch: &mut [u32] =
-            bytemuck::try_cast_slice_mut(scratch.get_mut(..plan.scratch_len()?)?).ok()?;
-        let (patch, stage) = scratch.split_at_mut_checked(plan.patch_words)?;
+        let (decoder, scratch) = decoder::<S>(params, &tensors, scratch)?;
+        let (patch, scratch) = words_mut(scratch)?.split_at_mut_checked(plan.patch_words)?;
+        let (stage, buffer) = scratch.split_at_mut_checked(plan.stage_words()?)?;
         // The taps that fill up the last four of a patch.
         patch.fill(0);
         let stage: &mut [i8] = bytemuck::must_cast_slice_mut(stage);
         let (stage, pad) = stage.split_at_mut_checked(plan.stage_run.checked_mul(BLOCK)?)?;
         pad.fill(params.pad_value);
+        let order = ChannelOrder::new(&shape);
+        let words = order.words(params.window.out_c.into())?;
+        let mut source = Source::<_, S>::new(params, order, words, &tensors, (decoder, buffer))?;
         for group in 0..usize::from(params.groups) {
-            let mut kernel = Kernel::<I> {
-                params,
-                shape,
-                patches: patches(params, group, &shape, &tensors, rings)?,
-                filters: filters(params, group, (&shape, &plan), &tensors)?,
-                first_channel: group.checked_mul(shape.group_out)?,
-                patch: &mut *patch,
-                stage: &mut *stage,
-                pad: &*pad,
-                isa: PhantomData,
-            };
-            for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+            let patches = patches(params, group, &shape, &tensors, rings)?;
+            let mut first_channel = group.checked_mul(shape.group_out)?;
+            let end = first_channel.checked_add(shape.group_out)?;
+            while first_channel < end {
+                let (stream, channels) = source.next(end.wrapping_sub(first_channel))?;
+                let mut kernel = Kernel::<I> {
+                    params,
+                    shape,
+                    patches,
+                    filters: Filters::new(stream, plan.quads, channels, params.out_zero)?,
+                    first_channel,
+                    patch: &mut *patch,
+                    stage: &mut *stage,
+                    pad: &*pad,
+                    isa: PhantomData,
+                };
+                for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+                first_channel = first_channel.wrapping_add(channels);
+            }
         }
         limit::<I>(params, &rows, rings, &tensors)
     }
 }
 
-/// The weights of one group.
-fn filters<'a>(
-    params: &op::Conv,
-    group: usize,
-    (shape, plan): (&Shape, &Plan),
-    tensors: &Tensors<'a>,
-) -> Option<Filters<'a>> {
-    let stream = group_stream(params, group, plan.group_words, tensors)?;
-    Filters::new(stream, plan.quads, shape.group_out, params.out_zero)
-}
-
-/// One group of a convolution.
+/// Some output channels of one group of a convolution.
 struct Kernel<'p, 'a, 's, I> {
     params: &'p op::Conv,
     shape: Shape,
     patches: Patches<'a>,
-    filters: Filters<'a>,
-    /// The group's first output channel.
+    filters: Filters<'s>,
+    /// The first output channel.
     first_channel: usize,
     /// Expanded patches of a block.
     patch: &'s mut [u32],
@@ -149,7 +190,7 @@ struct Kernel<'p, 'a, 's, I> {
 }
 
 impl<I: Isa> Kernel<'_, '_, '_, I> {
-    /// Computes the group's channels of a span of pixels.
+    /// Computes the channels of a span of pixels.
     fn span(&mut self, span: &Span<'_>) -> Option<()> {
         let out_c = usize::from(self.params.window.out_c);
         let last = span.len.checked_sub(1)?;
@@ -161,7 +202,7 @@ impl<I: Isa> Kernel<'_, '_, '_, I> {
             let mut at = [next; BLOCK];
             let mut out = [span.out; BLOCK];
             for (n, (at, out)) in at.iter_mut().zip(&mut out).enumerate() {
-                *out = span.out.slice(start, self.shape.group_out)?;
+                *out = span.out.slice(start, self.filters.channels())?;
                 *at = next;
                 // The last pixel fills up the last block.
                 if first.wrapping_add(n) < last {
@@ -280,6 +321,17 @@ mod tests {
                 prop_assert_eq!(found, expected);
             }
         }
+
+        #[test]
+        fn coded_constants_are_the_same(
+            (window, groups) in grouped_windows(), traits in traits(),
+        ) {
+            let layer = Layer::new(window, Traits { groups, shift: 0, ..traits }).with_codable_multipliers();
+            if takes(&layer.params) {
+                let found = layer.run_coded::<ConvBlocked>(Opcode::ConvBlocked);
+                prop_assert_eq!(found, Some(layer.expected()));
+            }
+        }
     }
 
     #[test]
@@ -288,13 +340,16 @@ mod tests {
             let layer = Layer::small(2, seed);
             let (bench, params) = layer.packed(Opcode::ConvBlocked).unwrap();
             bench.survives_mutations::<ConvBlocked>(params, params.window.out_h);
+            let (bench, params) =
+                layer.with_codable_multipliers().coded(Opcode::ConvBlocked).unwrap();
+            bench.survives_mutations::<ConvBlocked>(params, params.window.out_h);
         }
     }
 
     #[test]
     fn contradictions_are_refused() {
         let (mut bench, params) = Layer::small(2, 1).packed(Opcode::ConvBlocked).unwrap();
-        let needed = scratch_len(&params).unwrap() as u32;
+        let needed = scratch_len(&params, 1).unwrap() as u32;
         let short = op::Conv { scratch: bench.scratch(needed as usize - 1), ..params };
         let check = |params| bench.check::<ConvBlocked>(&params, 4);
         assert_eq!(check(params), Ok(()));

@@ -23,14 +23,17 @@ use fixie_format::{Image, op};
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Rows, Strip};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
-use crate::memory::{Memory, Tensors};
+use crate::coded::{
+    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decoded_len, decoder,
+};
+use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
-use crate::ops::conv::{Rings, Span, check_conv, for_each_span, group_stream, limit, patches};
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, limit, patches};
 use crate::ops::patch::{Patches, Shape, is_pointwise};
 use crate::rule::{Rule, check_data, check_scratch, check_that, tensor};
 
 /// [`Opcode::ConvPaired`](fixie_format::Opcode::ConvPaired), its inner loops by `I`.
-pub struct ConvPaired<I = Native>(PhantomData<I>);
+pub struct ConvPaired<I = Native, S = Coded>(PhantomData<(I, S)>);
 
 /// How the patches of a convolution are expanded.
 #[derive(Clone, Copy)]
@@ -91,9 +94,9 @@ impl Plan {
         }
     }
 
-    /// Words of the weights of one group.
-    fn group_words(&self, shape: &Shape) -> Option<usize> {
-        shape.group_out.div_ceil(2).checked_mul(paired::pair_words(self.quads))
+    /// How constants are ordered.
+    fn order(&self, shape: &Shape) -> PairOrder {
+        PairOrder { row_taps: shape.row_taps, run_quads: self.run_quads, quads: self.quads }
     }
 
     fn scratch_len(&self) -> Option<usize> {
@@ -102,19 +105,98 @@ impl Plan {
     }
 }
 
-/// Bytes of scratch memory: the expanded patches of a block, and room to gather what cannot be
-/// expanded from where it lies.
-pub fn scratch_len(params: &op::Conv) -> Option<usize> {
-    Plan::new(params, &Shape::new(params)?)?.scratch_len()
+/// Bytes of scratch memory: the expanded patches of a block, room to gather what cannot be expanded
+/// from where it lies, and room to decode so many channels at a time.
+pub fn scratch_len(params: &op::Conv, channels: usize) -> Option<usize> {
+    let shape = Shape::new(params)?;
+    let plan = Plan::new(params, &shape)?;
+    let decoded = decoded_len(params, &plan.order(&shape), (channels, shape.group_out))?;
+    plan.scratch_len()?.checked_add(decoded)
 }
 
 /// Words of the weights of all groups.
 pub fn weights_words(params: &op::Conv) -> Option<usize> {
     let shape = Shape::new(params)?;
-    Plan::new(params, &shape)?.group_words(&shape)?.checked_mul(params.groups.into())
+    let order = Plan::new(params, &shape)?.order(&shape);
+    order.words(shape.group_out)?.checked_mul(params.groups.into())
 }
 
-impl<I: Isa> Operator for ConvPaired<I> {
+/// The order of [`paired`].
+struct PairOrder {
+    /// Taps of a kernel row, and groups of four of them, padding included.
+    row_taps: usize,
+    run_quads: usize,
+    /// Groups of four taps of a patch.
+    quads: usize,
+}
+
+impl PairOrder {
+    /// Where the weights of a channel are decoded: in the lower or upper bytes of its pair's lanes.
+    fn grid(&self) -> Grid {
+        const LANE: usize = size_of::<i16>();
+        Grid {
+            rows: self.quads.checked_div(self.run_quads).unwrap_or(0),
+            row_step: self.run_quads.wrapping_mul(paired::TAP_ALIGN * LANE),
+            columns: self.row_taps,
+            column_step: LANE,
+        }
+    }
+}
+
+/// Makes one number of the two weights in each lane, and brings lanes into their order.
+fn combine(lanes: &mut [u32]) {
+    const SIGNS: u32 = 0x8000_8000;
+    // A lower weight below 0 borrows from the upper one: 256 less, in both lanes by themselves.
+    let numbers = |both: u32| {
+        let borrowed = (both & 0x0080_0080) << 1;
+        (both | SIGNS).wrapping_sub(borrowed) ^ (!both & SIGNS)
+    };
+    const { assert!(matches!(paired::TAP_ORDER, [0, 2, 1, 3])) };
+    for [first, second] in lanes.as_chunks_mut::<2>().0 {
+        let (ab, cd) = (numbers(*first), numbers(*second));
+        *first = ab & 0xffff | cd << 16;
+        *second = ab >> 16 | cd & 0xffff_0000;
+    }
+}
+
+impl Order for PairOrder {
+    const UNIT: usize = 2;
+
+    fn words(&self, channels: usize) -> Option<usize> {
+        channels.div_ceil(2).checked_mul(paired::pair_words(self.quads))
+    }
+
+    #[inline(never)]
+    fn decode(
+        &self,
+        decoder: &mut Decoder<'_, '_>,
+        channels: usize,
+        words: &mut [u32],
+    ) -> Option<()> {
+        let mut left = channels;
+        for pair in words.chunks_mut(paired::pair_words(self.quads)) {
+            let [full, low, lanes @ .., m0, m1] = pair else {
+                return None;
+            };
+            lanes.fill(0);
+            *low = decoder.bias() as u32;
+            *m0 = decoder.multiplier() as u32;
+            decoder.weights(bytemuck::must_cast_slice_mut(lanes), self.grid())?;
+            (*full, *m1) = (*low, 0);
+            if left > 1 {
+                *full = (decoder.bias() as u32).wrapping_shl(8).wrapping_add(*low);
+                *m1 = decoder.multiplier() as u32;
+                let bytes: &mut [i8] = bytemuck::must_cast_slice_mut(lanes);
+                decoder.weights(bytes.get_mut(1..)?, self.grid())?;
+            }
+            combine(lanes);
+            left = left.saturating_sub(2);
+        }
+        Some(())
+    }
+}
+
+impl<I: Isa, S: Storage> Operator for ConvPaired<I, S> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
@@ -123,8 +205,9 @@ impl<I: Isa> Operator for ConvPaired<I> {
         let aligned = tensor(image, params.input)?.offset.is_multiple_of(4);
         check_that(aligned, "input.offset")?;
         let tensors = [params.input, params.output];
-        check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
-        check_data::<u32>(image, params.weights, weights_words(params))
+        check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
+        check_coded::<S>(params, image)
+            .unwrap_or_else(|| check_data::<u32>(image, params.weights, weights_words(params)))
     }
 
     // Not inlined, so that the stack holds the frame of one operator only.
@@ -134,51 +217,49 @@ impl<I: Isa> Operator for ConvPaired<I> {
         let plan = Plan::new(params, &shape)?;
         let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
-        let scratch: &mut [u32] =
-            bytemuck::try_cast_slice_mut(scratch.get_mut(..plan.scratch_len()?)?).ok()?;
-        let (patch, stage) = scratch.split_at_mut_checked(plan.patch_words()?)?;
+        let (decoder, scratch) = decoder::<S>(params, &tensors, scratch)?;
+        let (patch, scratch) = words_mut(scratch)?.split_at_mut_checked(plan.patch_words()?)?;
+        let (stage, buffer) = scratch.split_at_mut_checked(plan.stage_words()?)?;
         // What stands in for the padding of a kernel row must not depend on what was here before.
         stage.fill(0);
         let run_words = plan.run_quads.checked_mul(BLOCK)?.min(stage.len());
         let pad: &mut [i8] = bytemuck::must_cast_slice_mut(stage.get_mut(run_words..)?);
         pad.fill(params.pad_value);
+        let (order, words) = (plan.order(&shape), weights_words(params)?);
+        let mut source = Source::<_, S>::new(params, order, words, &tensors, (decoder, buffer))?;
         for group in 0..usize::from(params.groups) {
-            let mut kernel = Kernel::<I> {
-                params,
-                plan,
-                shape,
-                patches: patches(params, group, &shape, &tensors, rings)?,
-                pairs: group_pairs(params, group, (&shape, &plan), &tensors)?,
-                first_channel: group.checked_mul(shape.group_out)?,
-                patch: &mut *patch,
-                stage: &mut *stage,
-                isa: PhantomData,
-            };
-            for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+            let patches = patches(params, group, &shape, &tensors, rings)?;
+            let mut first_channel = group.checked_mul(shape.group_out)?;
+            let end = first_channel.checked_add(shape.group_out)?;
+            while first_channel < end {
+                let (stream, channels) = source.next(end.wrapping_sub(first_channel))?;
+                let mut kernel = Kernel::<I> {
+                    params,
+                    plan,
+                    shape,
+                    patches,
+                    pairs: Pairs::new(stream, plan.quads, channels, params.out_zero)?,
+                    first_channel,
+                    patch: &mut *patch,
+                    stage: &mut *stage,
+                    isa: PhantomData,
+                };
+                for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+                first_channel = first_channel.wrapping_add(channels);
+            }
         }
         limit::<I>(params, &rows, rings, &tensors)
     }
 }
 
-/// The weights of one group.
-fn group_pairs<'a>(
-    params: &op::Conv,
-    group: usize,
-    (shape, plan): (&Shape, &Plan),
-    tensors: &Tensors<'a>,
-) -> Option<Pairs<'a>> {
-    let stream = group_stream(params, group, plan.group_words(shape)?, tensors)?;
-    Pairs::new(stream, plan.quads, shape.group_out, params.out_zero)
-}
-
-/// One group of a convolution.
+/// Some output channels of one group of a convolution.
 struct Kernel<'p, 'a, 's, I> {
     params: &'p op::Conv,
     plan: Plan,
     shape: Shape,
     patches: Patches<'a>,
-    pairs: Pairs<'a>,
-    /// The group's first output channel.
+    pairs: Pairs<'s>,
+    /// The first output channel.
     first_channel: usize,
     /// Expanded patches of a block, or the bytes of one.
     patch: &'s mut [u32],
@@ -189,7 +270,7 @@ struct Kernel<'p, 'a, 's, I> {
 }
 
 impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
-    /// Computes the group's channels of a span of pixels.
+    /// Computes the channels of a span of pixels.
     fn span(&mut self, span: &Span<'_>) -> Option<()> {
         let out_c = usize::from(self.params.window.out_c);
         let mut at = 0;
@@ -200,7 +281,7 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
             let start = at.checked_mul(out_c)?.checked_add(self.first_channel)?;
             let out = span.out.slice(start, span.out.len().checked_sub(start)?)?;
             let done = if last.is_none() {
-                self.pixel(pixel, out.slice(0, self.shape.group_out)?)?;
+                self.pixel(pixel, out.slice(0, self.pairs.channels())?)?;
                 1
             } else if let Some(strip) = self.strip(pixel, span.len.checked_sub(at)?) {
                 I::paired_strip(&self.pairs, &strip, self.patch, out, out_c)?;
@@ -334,6 +415,16 @@ mod tests {
                 layer.run_on_rings::<ConvPaired>(Opcode::ConvPaired, ring_rows).unwrap();
             prop_assert_eq!(found, expected);
         }
+
+        #[test]
+        fn coded_constants_are_the_same(
+            (window, groups) in grouped_windows(), traits in traits(),
+        ) {
+            let traits = Traits { groups, shift: 0, ..traits };
+            let layer = Layer::new(window, traits).without_lowest_weight().with_codable_multipliers();
+            let found = layer.run_coded::<ConvPaired>(Opcode::ConvPaired);
+            prop_assert_eq!(found, Some(layer.expected()));
+        }
     }
 
     #[test]
@@ -342,6 +433,9 @@ mod tests {
             let layer = Layer::small(2, seed).without_lowest_weight();
             let (bench, params) = layer.packed(Opcode::ConvPaired).unwrap();
             bench.survives_mutations::<ConvPaired>(params, params.window.out_h);
+            let (bench, params) =
+                layer.with_codable_multipliers().coded(Opcode::ConvPaired).unwrap();
+            bench.survives_mutations::<ConvPaired>(params, params.window.out_h);
         }
     }
 
@@ -349,7 +443,7 @@ mod tests {
     fn contradictions_are_refused() {
         let layer = Layer::small(2, 1).without_lowest_weight();
         let (mut bench, params) = layer.packed(Opcode::ConvPaired).unwrap();
-        let needed = scratch_len(&params).unwrap() as u32;
+        let needed = scratch_len(&params, 1).unwrap() as u32;
         let short = op::Conv { scratch: bench.scratch(needed as usize - 1), ..params };
         let check = |params| bench.check::<ConvPaired>(&params, 4);
         assert_eq!(check(params), Ok(()));

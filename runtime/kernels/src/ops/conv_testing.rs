@@ -3,10 +3,11 @@
 use std::vec::Vec;
 
 use fixie_format::Opcode;
+use fixie_format::op::coded::CODED;
 use fixie_format::op::{self, Window};
 use proptest::prelude::*;
 
-use crate::layout::{self, Constants};
+use crate::layout::{self, Constants, Portion};
 use crate::ops::Operator;
 use crate::testing::{Bench, Random, image_len, requant, windows};
 
@@ -96,7 +97,8 @@ impl Layer {
             out_zero: traits.out_zero,
             act_min: traits.bounds.0,
             act_max: traits.bounds.1,
-            reserved: [0; 3],
+            coding: 0,
+            reserved: [0; 2],
         };
         Self {
             bench,
@@ -141,9 +143,7 @@ impl Layer {
             Constants { weights: &self.weights, bias: &self.bias, multipliers: &self.multipliers };
         let packed = layout::pack(opcode, &self.params, constants)?;
         let mut bench = self.bench.clone();
-        // Any number of rows is enough.
-        let rows = 1 + self.bias.first().copied().unwrap_or(0).rem_euclid(16) as usize;
-        let scratch_len = layout::scratch_len(&self.params, opcode, rows).unwrap();
+        let scratch_len = layout::scratch_len(&self.params, opcode, self.portion()).unwrap();
         let params = op::Conv {
             scratch: bench.scratch(scratch_len),
             weights: bench.data(&packed),
@@ -151,6 +151,28 @@ impl Layer {
             multipliers: bench.data(&self.multipliers),
             ..self.params
         };
+        Some((bench, params))
+    }
+
+    /// Any number of rows and channels is enough.
+    fn portion(&self) -> Portion {
+        let first = self.bias.first().copied().unwrap_or(0);
+        Portion {
+            rows: 1 + first.rem_euclid(16) as usize,
+            channels: 1 + first.rem_euclid(5) as usize,
+        }
+    }
+
+    /// As [`packed`](Self::packed), with coded constants.
+    pub fn coded(&self, opcode: Opcode) -> Option<(Bench, op::Conv)> {
+        let constants =
+            Constants { weights: &self.weights, bias: &self.bias, multipliers: &self.multipliers };
+        let stream = layout::code(opcode, &self.params, constants)?;
+        let mut bench = self.bench.clone();
+        let mut params = op::Conv { coding: CODED, ..self.params };
+        params.weights = bench.data(&stream);
+        params.scratch =
+            bench.scratch(layout::scratch_len(&params, opcode, self.portion()).unwrap());
         Some((bench, params))
     }
 
@@ -174,6 +196,12 @@ impl Layer {
     /// The output by `O`, whose opcode is `opcode`; `None` if that opcode refuses the layer.
     pub fn run<O: Operator<Params = op::Conv>>(&self, opcode: Opcode) -> Option<Vec<i8>> {
         let (bench, params) = self.packed(opcode)?;
+        Some(bench.run::<O>(&params, params.window.out_h, params.output))
+    }
+
+    /// As [`run`](Self::run), with coded constants.
+    pub fn run_coded<O: Operator<Params = op::Conv>>(&self, opcode: Opcode) -> Option<Vec<i8>> {
+        let (bench, params) = self.coded(opcode)?;
         Some(bench.run::<O>(&params, params.window.out_h, params.output))
     }
 
@@ -256,6 +284,14 @@ impl Layer {
         }
         let pixel = row as usize * usize::from(window.in_w) + column as usize;
         self.input[pixel * usize::from(window.in_c) + usize::from(c)]
+    }
+
+    /// Makes multipliers positive, as those of real layers are.
+    pub fn with_codable_multipliers(mut self) -> Self {
+        for multiplier in &mut self.multipliers {
+            *multiplier = multiplier.saturating_abs();
+        }
+        self
     }
 
     /// Replaces weights of −128 by −127, as a symmetric quantiser would have.

@@ -18,9 +18,10 @@ use fixie_format::{Image, op};
 use crate::arch::vectors::{Filters, Strip, TOGETHER};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
+use crate::coded::is_coded;
 use crate::memory::{Memory, Tensors};
 use crate::ops::Operator;
-use crate::ops::conv::{Rings, Span, check_conv, for_each_span, group_stream, limit, patches};
+use crate::ops::conv::{Rings, Span, check_conv, for_each_span, limit, patches};
 use crate::ops::patch::{Patches, Shape};
 use crate::rule::{Rule, check_data, check_scratch, check_that};
 
@@ -68,6 +69,7 @@ impl<I: Isa> Operator for ConvVectors<I> {
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
         let shape = check_conv(params, rows, image)?;
         check_that(takes(params, &shape), "groups")?;
+        check_that(!is_coded(params), "coding")?;
         let tensors = [params.input, params.output];
         check_scratch(image, params.scratch, scratch_len(params), &tensors)?;
         let words = group_words(shape.taps, shape.group_out)
@@ -185,7 +187,9 @@ fn filters<'a>(
     tensors: &Tensors<'a>,
 ) -> Option<Filters<'a>> {
     let words = group_words(shape.taps, shape.group_out)?;
-    let stream = group_stream(params, group, words, tensors)?;
+    let start = group.checked_mul(words)?;
+    let all = tensors.data(params.weights, words.checked_mul(params.groups.into())?)?;
+    let stream = all.get(start..start.checked_add(words)?)?;
     let patch_vectors = vectors::patch_vectors(shape.taps);
     Filters::new(stream, patch_vectors, shape.group_out, params.out_zero)
 }
@@ -328,5 +332,6 @@ mod tests {
         let behind = op::Conv { weights: params.weights + 1024, ..params };
         assert_eq!(check(behind), Err(Rule::Data(behind.weights)));
         assert_eq!(check(op::Conv { shift: 1, ..params }), Err(Rule::Parameter("groups")));
+        assert_eq!(check(op::Conv { coding: 1, ..params }), Err(Rule::Parameter("coding")));
     }
 }

@@ -20,7 +20,8 @@ use crate::arch::depthwise::{Channels, PADDING, Taps};
 use crate::arch::taps::MAX_TAPS;
 use crate::arch::view::Dst;
 use crate::arch::{Isa, Native};
-use crate::memory::Memory;
+use crate::coded::{Coded, Decoder, Grid, Order, Storage, check_coded, decoded_len, decoder};
+use crate::memory::{Memory, Tensors, words_mut};
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, check_conv, patches};
 use crate::ops::depthwise_strips::strips;
@@ -28,15 +29,49 @@ use crate::ops::patch::{Patches, Shape};
 use crate::rule::{Rule, check_data, check_scratch, check_that};
 
 /// [`Opcode::Depthwise`](fixie_format::Opcode::Depthwise), its inner loops by `I`.
-pub struct Depthwise<I = Native>(PhantomData<I>);
+pub struct Depthwise<I = Native, S = Coded>(PhantomData<(I, S)>);
 
-/// Bytes of scratch memory: a table of taps, and a pixel of padding.
+/// Bytes of scratch memory: a table of taps, a pixel of padding, and room to decode all channels.
 pub fn scratch_len(params: &op::Conv) -> Option<usize> {
-    let table = Shape::new(params)?.taps.checked_mul(size_of::<u32>())?;
-    table.checked_add(params.window.in_c.into())
+    let (shape, channels) = (Shape::new(params)?, usize::from(params.window.out_c));
+    let table = shape.taps.checked_mul(size_of::<u32>())?;
+    let decoded = decoded_len(params, &TapOrder { taps: shape.taps }, (channels, channels))?;
+    table.checked_add(decoded)?.checked_add(params.window.in_c.into())
 }
 
-impl<I: Isa> Operator for Depthwise<I> {
+/// Decoded constants of all channels: biases, multipliers, weights `[taps][channels]`.
+struct TapOrder {
+    taps: usize,
+}
+
+impl Order for TapOrder {
+    const UNIT: usize = 1;
+
+    fn words(&self, channels: usize) -> Option<usize> {
+        let weights = channels.checked_mul(self.taps)?.div_ceil(size_of::<u32>());
+        weights.checked_add(channels.checked_mul(2)?)
+    }
+
+    #[inline(never)]
+    fn decode(
+        &self,
+        decoder: &mut Decoder<'_, '_>,
+        channels: usize,
+        words: &mut [u32],
+    ) -> Option<()> {
+        let (bias, rest) = words.split_at_mut_checked(channels)?;
+        let (multipliers, weights) = rest.split_at_mut_checked(channels)?;
+        let weights: &mut [i8] = bytemuck::must_cast_slice_mut(weights);
+        for (n, (bias, multiplier)) in bias.iter_mut().zip(multipliers).enumerate() {
+            *bias = decoder.bias() as u32;
+            *multiplier = decoder.multiplier() as u32;
+            decoder.weights(weights.get_mut(n..)?, Grid::line(self.taps, channels))?;
+        }
+        Some(())
+    }
+}
+
+impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
@@ -44,6 +79,9 @@ impl<I: Isa> Operator for Depthwise<I> {
         check_that(params.groups == params.window.in_c, "groups")?;
         let out_c = usize::from(params.window.out_c);
         check_scratch(image, params.scratch, scratch_len(params), &[params.input, params.output])?;
+        if let Some(coded) = check_coded::<S>(params, image) {
+            return coded;
+        }
         check_data::<i8>(image, params.weights, out_c.checked_mul(shape.taps))?;
         check_data::<i32>(image, params.bias, Some(out_c))?;
         check_data::<i32>(image, params.multipliers, Some(out_c))
@@ -55,24 +93,23 @@ impl<I: Isa> Operator for Depthwise<I> {
         let shape = Shape::new(params)?;
         let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
-        let in_c = usize::from(params.window.in_c);
+        let (in_c, out_c) = (usize::from(params.window.in_c), usize::from(params.window.out_c));
+        let (decoder, scratch) = decoder::<S>(params, &tensors, scratch)?;
+        let (channels, scratch) = match decoder {
+            Some(decoder) if S::DECODES => decoded(params, shape.taps, decoder, scratch)?,
+            _ => (stored(params, shape.taps, &tensors)?, scratch),
+        };
         let (table, padding) =
             scratch.split_at_mut_checked(shape.taps.checked_mul(size_of::<u32>())?)?;
         let padding: &mut [i8] = bytemuck::must_cast_slice_mut(padding.get_mut(..in_c)?);
         padding.fill(params.pad_value);
-        let out_c = usize::from(params.window.out_c);
         let row_bytes = usize::from(params.window.out_w).checked_mul(out_c)?;
         let output = tensors.dst_rows(params.output, row_bytes)?;
         let mut kernel = Kernel::<I> {
             patches: Patches { channels: in_c, ..patches(params, 0, &shape, &tensors, rings)? },
             // As many output channels as a group has see the same input channel.
             multiplier: shape.group_out,
-            channels: Channels::new(
-                tensors.data(params.weights, out_c.checked_mul(shape.taps)?)?,
-                tensors.data(params.bias, out_c)?,
-                tensors.data(params.multipliers, out_c)?,
-                (params.shift, params.out_zero),
-            )?,
+            channels,
             table: bytemuck::try_cast_slice_mut(table).ok()?,
             padding,
             isa: PhantomData,
@@ -90,6 +127,41 @@ impl<I: Isa> Operator for Depthwise<I> {
         }
         Some(())
     }
+}
+
+/// The channels as they lie in the image.
+fn stored<'a>(params: &op::Conv, taps: usize, tensors: &Tensors<'a>) -> Option<Channels<'a>> {
+    let out_c = usize::from(params.window.out_c);
+    Channels::new(
+        tensors.data(params.weights, out_c.checked_mul(taps)?)?,
+        tensors.data(params.bias, out_c)?,
+        tensors.data(params.multipliers, out_c)?,
+        (params.shift, params.out_zero),
+    )
+}
+
+/// The channels, decoded at the start of `scratch`, and the rest of that.
+fn decoded<'s>(
+    params: &op::Conv,
+    taps: usize,
+    mut decoder: Decoder<'_, '_>,
+    scratch: &'s mut [u8],
+) -> Option<(Channels<'s>, &'s mut [u8])> {
+    let (order, out_c) = (TapOrder { taps }, usize::from(params.window.out_c));
+    let len = order.words(out_c)?.checked_mul(size_of::<u32>())?;
+    let (buffer, rest) = scratch.split_at_mut_checked(len)?;
+    let buffer = words_mut(buffer)?;
+    order.decode(&mut decoder, out_c, buffer)?;
+    let (bias, others) = buffer.split_at_checked(out_c)?;
+    let (multipliers, weights) = others.split_at_checked(out_c)?;
+    let weights: &[i8] = bytemuck::must_cast_slice(weights);
+    let channels = Channels::new(
+        weights.get(..out_c.checked_mul(taps)?)?,
+        bytemuck::must_cast_slice(bias),
+        bytemuck::must_cast_slice(multipliers),
+        (params.shift, params.out_zero),
+    )?;
+    Some((channels, rest))
 }
 
 /// A depthwise convolution.
@@ -267,6 +339,16 @@ mod tests {
             let found = layer.run::<Depthwise<Strips>>(Opcode::Depthwise);
             prop_assert_eq!(found, Some(layer.expected()));
         }
+
+        #[test]
+        fn coded_constants_are_the_same(
+            window in windows(), multiplier in 1u16..4, traits in traits(),
+        ) {
+            let window = op::Window { out_c: window.in_c * multiplier, ..window };
+            let layer = Layer::new(window, Traits { groups: window.in_c, ..traits }).with_codable_multipliers();
+            let found = layer.run_coded::<Depthwise>(Opcode::Depthwise);
+            prop_assert_eq!(found, Some(layer.expected()));
+        }
     }
 
     #[test]
@@ -274,6 +356,9 @@ mod tests {
         for seed in 0..4 {
             let layer = Layer::small(6, seed);
             let (bench, params) = layer.packed(Opcode::Depthwise).unwrap();
+            bench.survives_mutations::<Depthwise>(params, params.window.out_h);
+            let (bench, params) =
+                layer.with_codable_multipliers().coded(Opcode::Depthwise).unwrap();
             bench.survives_mutations::<Depthwise>(params, params.window.out_h);
         }
     }

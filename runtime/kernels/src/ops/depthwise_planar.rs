@@ -20,7 +20,10 @@ use fixie_format::op::{self, planar};
 use crate::arch::planar::{Channels, Lines, Outputs, Part, Planes, Window};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
-use crate::memory::Memory;
+use crate::coded::{
+    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decoded_len, decoder,
+};
+use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, check_conv, limit, patches};
 use crate::ops::patch::{Patches, Shape};
@@ -31,7 +34,7 @@ use crate::rule::{Rule, check_data, check_scratch, check_that};
 const PLANES_LEN: usize = 2560;
 
 /// [`Opcode::DepthwisePlanar`](fixie_format::Opcode::DepthwisePlanar), its inner loops by `I`.
-pub struct DepthwisePlanar<I = Native>(PhantomData<I>);
+pub struct DepthwisePlanar<I = Native, S = Coded>(PhantomData<(I, S)>);
 
 /// How a layer is cut.
 #[derive(Clone, Copy)]
@@ -110,9 +113,61 @@ impl Plan {
 
 /// Bytes of scratch memory for steps of `rows` rows: four planes, with room for as many rows if that
 /// is worth it, and the table of a kernel's weights. More rows at a time take fewer instructions;
-/// one row is enough.
+/// one row is enough. And room to decode four channels, if they are coded.
 pub fn scratch_len(params: &op::Conv, rows: usize) -> Option<usize> {
-    Plan::new(params, rows.min(Plan::preferred(params)?.tile_rows))?.scratch_len()
+    let plan = Plan::new(params, rows.min(Plan::preferred(params)?.tile_rows))?;
+    plan.scratch_len()?.checked_add(four_decoded_len(params)?)
+}
+
+/// Bytes in which four channels are decoded; 0 if they are not coded.
+fn four_decoded_len(params: &op::Conv) -> Option<usize> {
+    decoded_len(params, &ColumnOrder::new(params), (planar::CHANNELS, planar::CHANNELS))
+}
+
+/// The order of [`planar`].
+struct ColumnOrder {
+    kernel_h: usize,
+    kernel_w: usize,
+}
+
+impl ColumnOrder {
+    fn new(params: &op::Conv) -> Self {
+        Self { kernel_h: params.window.kernel_h.into(), kernel_w: params.window.kernel_w.into() }
+    }
+}
+
+impl Order for ColumnOrder {
+    const UNIT: usize = 1;
+
+    fn words(&self, channels: usize) -> Option<usize> {
+        planar::channel_words(self.kernel_h, self.kernel_w)?.checked_mul(channels)
+    }
+
+    #[inline(never)]
+    fn decode(
+        &self,
+        decoder: &mut Decoder<'_, '_>,
+        _channels: usize,
+        words: &mut [u32],
+    ) -> Option<()> {
+        let grid = Grid {
+            rows: self.kernel_h,
+            row_step: 1,
+            columns: self.kernel_w,
+            column_step: planar::column_words(self.kernel_h).wrapping_mul(size_of::<u32>()),
+        };
+        for channel in words.chunks_mut(self.words(1)?.max(1)) {
+            let [bias, multiplier, columns @ ..] = channel else {
+                return None;
+            };
+            *bias = decoder.bias() as u32;
+            *multiplier = decoder.multiplier() as u32;
+            columns.fill(0);
+            let columns: &mut [i8] = bytemuck::must_cast_slice_mut(columns);
+            decoder.weights(columns, grid)?;
+        }
+        Some(())
+    }
 }
 
 /// How many rows are computed at a time.
@@ -128,7 +183,7 @@ pub struct Tiling {
 
 /// What the operator does with `scratch_len` bytes of scratch memory; `None` if those are too few.
 pub fn tiling(params: &op::Conv, scratch_len: usize) -> Option<Tiling> {
-    let plan = Plan::within(params, scratch_len)?;
+    let plan = Plan::within(params, scratch_len.checked_sub(four_decoded_len(params)?)?)?;
     let halo = plan.window.kernel_h.saturating_sub(plan.window.stride_h);
     Some(Tiling {
         rows: plan.tile_rows,
@@ -170,7 +225,7 @@ fn weights_words(params: &op::Conv) -> Option<usize> {
     planar::channel_words(kernel_h.into(), kernel_w.into())?.checked_mul(params.window.out_c.into())
 }
 
-impl<I: Isa> Operator for DepthwisePlanar<I> {
+impl<I: Isa, S: Storage> Operator for DepthwisePlanar<I, S> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
@@ -178,7 +233,8 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         check_that(takes(params), "groups")?;
         let tensors = [params.input, params.output];
         check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
-        check_data::<u32>(image, params.weights, weights_words(params))
+        check_coded::<S>(params, image)
+            .unwrap_or_else(|| check_data::<u32>(image, params.weights, weights_words(params)))
     }
 
     // Not inlined, so that the stack holds the frame of one operator only.
@@ -187,10 +243,20 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         takes(params).then_some(())?;
         let rings = Rings::new(params, memory.image())?;
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
-        let plan = Plan::within(params, scratch.len())?;
-        let scratch = scratch.get_mut(..plan.scratch_len()?)?;
-        let scratch: &mut [u32] = bytemuck::try_cast_slice_mut(scratch).ok()?;
+        let (decoder, scratch) = decoder::<S>(params, &tensors, scratch)?;
+        let order = ColumnOrder::new(params);
+        let four = if decoder.is_some() { order.words(planar::CHANNELS)? } else { 0 };
+        let (buffer, scratch) = words_mut(scratch)?.split_at_mut_checked(four)?;
+        let mut source = Source::<_, S>::new(
+            params,
+            order,
+            weights_words(params)?,
+            &tensors,
+            (decoder, buffer),
+        )?;
+        let plan = Plan::within(params, size_of_val(scratch))?;
         let (planes, table) = scratch.split_at_mut_checked(plan.planes_words)?;
+        let table = table.get_mut(..plan.table_words)?;
         let mut planes = Planes::new(planes, &plan.window)?;
         // Columns left and right of the input stay as they are.
         I::planar_fill(&mut planes, params.pad_value);
@@ -199,7 +265,6 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
             patches: patches(params, 0, &Shape::new(params)?, &tensors, rings)?,
             planes,
             table,
-            streams: tensors.data(params.weights, weights_words(params)?)?,
             output: Output::new(params, rings, tensors.dst(params.output)?)?,
             plan,
             isa: PhantomData,
@@ -208,8 +273,11 @@ impl<I: Isa> Operator for DepthwisePlanar<I> {
         // In a ring of one row no row lies beside another.
         let together = if rings.output == 1 { 1 } else { rows.len().max(1) };
         for first in (0..channels).step_by(planar::CHANNELS) {
+            let (streams, _) = source.next(planar::CHANNELS.min(channels.wrapping_sub(first)))?;
+            let base = first.min(channels.checked_sub(planar::CHANNELS)?);
+            let group = Group { first, base, streams };
             for y in rows.clone().step_by(together) {
-                kernel.rows(first, y..rows.end.min(y.saturating_add(together)))?;
+                kernel.rows(group, y..rows.end.min(y.saturating_add(together)))?;
             }
         }
         limit::<I>(params, &rows, rings, &tensors)
@@ -222,8 +290,6 @@ struct Kernel<'p, 'a, 's, I> {
     patches: Patches<'a>,
     planes: Planes<'s>,
     table: &'s mut [u32],
-    /// The weights of all channels.
-    streams: &'a [u32],
     output: Output<'a>,
     plan: Plan,
     isa: PhantomData<I>,
@@ -273,18 +339,18 @@ impl<'a> Output<'a> {
 
 /// Up to four channels, which are expanded together.
 #[derive(Clone, Copy)]
-struct Group {
+struct Group<'w> {
     /// The first channel that is computed.
     first: usize,
     /// The first of the four that are expanded; those before `first` were computed already.
     base: usize,
+    /// The constants of those that are computed.
+    streams: &'w [u32],
 }
 
 impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
-    /// Computes the channels from `first` on, up to four, of some output rows.
-    fn rows(&mut self, first: usize, rows: Range<usize>) -> Option<()> {
-        let channels = usize::from(self.params.window.out_c);
-        let base = first.min(channels.checked_sub(planar::CHANNELS)?);
+    /// Computes the channels of a group in some output rows.
+    fn rows(&mut self, group: Group<'_>, rows: Range<usize>) -> Option<()> {
         let mut y = rows.start;
         // Row pairs that are in the planes already.
         let mut expanded = 0;
@@ -301,11 +367,11 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
                 (y, 0..needed)
             };
             let missing = expanded.max(pairs.start)..pairs.end;
-            self.expand(base, self.patches.top(origin), missing)?;
+            self.expand(group.base, self.patches.top(origin), missing)?;
             expanded = pairs.end;
             let first_pair = pairs.start.checked_rem(self.plan.window.row_pairs)?;
             let end = y.checked_add(count)?;
-            self.tile(Group { first, base }, first_pair, y..end)?;
+            self.tile(group, first_pair, y..end)?;
             y = end;
         }
         Some(())
@@ -313,17 +379,14 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
 
     /// Slides the kernels of a group over the planes: computes some output rows, of which the first
     /// sees row pair `first_pair` and those behind it.
-    fn tile(&mut self, group: Group, first_pair: usize, rows: Range<usize>) -> Option<()> {
+    fn tile(&mut self, group: Group<'_>, first_pair: usize, rows: Range<usize>) -> Option<()> {
         let window = self.plan.window;
         let outputs = self.output.rows(rows, group.first)?;
         let skipped = group.first.checked_sub(group.base)?;
-        let words = planar::channel_words(window.kernel_h, window.kernel_w)?;
-        let streams = self.streams.get(group.first.checked_mul(words)?..)?;
-        let streams = streams.get(..words.checked_mul(planar::CHANNELS.checked_sub(skipped)?)?)?;
         let zero = self.params.out_zero;
         let part = Part { skipped, first_pair };
         let planes = (self.planes.words(), part);
-        let channels = Channels::new(window, planes, streams, outputs, zero)?;
+        let channels = Channels::new(window, planes, group.streams, outputs, zero)?;
         I::planar_channels(&channels, self.table)
     }
 
@@ -433,6 +496,14 @@ mod tests {
                 layer.run_on_rings::<DepthwisePlanar>(Opcode::DepthwisePlanar, ring_rows).unwrap();
             prop_assert_eq!(found, expected);
         }
+
+        #[test]
+        fn coded_constants_are_the_same(window in planar_windows(), traits in traits()) {
+            let traits = Traits { groups: window.in_c, shift: 0, ..traits };
+            let layer = Layer::new(window, traits).with_codable_multipliers();
+            let found = layer.run_coded::<DepthwisePlanar>(Opcode::DepthwisePlanar);
+            prop_assert_eq!(found, Some(layer.expected()));
+        }
     }
 
     #[test]
@@ -440,6 +511,9 @@ mod tests {
         for seed in 0..4 {
             let layer = Layer::small(6, seed);
             let (bench, params) = layer.packed(Opcode::DepthwisePlanar).unwrap();
+            bench.survives_mutations::<DepthwisePlanar>(params, params.window.out_h);
+            let (bench, params) =
+                layer.with_codable_multipliers().coded(Opcode::DepthwisePlanar).unwrap();
             bench.survives_mutations::<DepthwisePlanar>(params, params.window.out_h);
         }
     }

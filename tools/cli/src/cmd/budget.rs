@@ -7,8 +7,7 @@ use clap::Args;
 use fixie_compiler::compile::{Options, Progress as Calibration};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::onnx::Model;
-use fixie_compiler::plan::Optimize;
-use fixie_compiler::search::{Event, Found, Goals, Limits, Point, Report, SearchError, search};
+use fixie_compiler::search::{Event, Found, Limits, Point, Report, SearchError, search};
 
 use crate::progress::Progress;
 use crate::{output, table};
@@ -38,13 +37,12 @@ fn points(text: &str) -> Result<f64, String> {
 
 impl Budget {
     /// What to search for; `None` if nothing is asked for.
-    pub fn goals(&self, optimize: Optimize) -> Option<Goals> {
+    pub fn limits(&self) -> Option<Limits> {
         let limits = Limits {
             flash_bytes: self.flash_budget,
             loss: self.max_loss.map(|points| points / 100.0),
         };
-        let coded = optimize != Optimize::Latency;
-        limits.ask_for_something().then_some(Goals { limits, coded })
+        limits.ask_for_something().then_some(limits)
     }
 }
 
@@ -53,7 +51,7 @@ pub fn search_with_progress(
     model: &Model,
     calibration: &Dataset,
     data: Option<&Dataset>,
-    choice: (&Options, &Goals),
+    choice: (&Options, Limits),
 ) -> Result<Found, SearchError> {
     let bar = Progress::bar("calibrating", calibration.len());
     output::interrupt_means_early_end();
@@ -73,12 +71,12 @@ pub fn search_with_progress(
 
 /// The networks that were tried.
 pub fn frontier(report: &Report) -> String {
-    let whole = report.frontier.first().map_or(1, |point| point.estimated_bytes) as f64;
+    let whole = report.frontier.first().map_or(1, |point| point.image_bytes) as f64;
     let rows = report.frontier.iter().enumerate().map(|(index, point)| {
         [
             if index == report.chosen { "→".to_owned() } else { String::new() },
-            table::count(point.estimated_bytes as u64),
-            format!("{:.2}", point.estimated_bytes as f64 / whole),
+            table::count(point.image_bytes as u64),
+            format!("{:.2}", point.image_bytes as f64 / whole),
             format!("{:.2}", 100.0 * point.score),
             format!("{:+.2}", 100.0 * point.loss),
             format!("{:+.2}", 100.0 * point.expected_loss),
@@ -86,7 +84,7 @@ pub fn frontier(report: &Report) -> String {
             grids(point),
         ]
     });
-    let header = ["", "#bytes (est.)", "#×", "#score", "#loss", "#expected", "#MACs", "grids"];
+    let header = ["", "#bytes", "#×", "#score", "#loss", "#expected", "#MACs", "grids"];
     let mut text = table::table(header, rows.collect());
     let origin = format!(
         "\n\n{} in points; the original has {:.2}{}\n",

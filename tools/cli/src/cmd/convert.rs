@@ -9,7 +9,7 @@ use fixie_compiler::lower::Inputs;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::plan::Optimize;
 use fixie_compiler::reduce::Reduction;
-use fixie_compiler::search::{Found, Goals, Report};
+use fixie_compiler::search::{Found, Limits, Report};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use serde::Serialize;
@@ -77,6 +77,10 @@ pub struct Cmd {
     /// them: no memory is needed for all of them at a time.
     #[arg(long)]
     input_rows: bool,
+    /// Code weights and other constants where that makes the image smaller: the outputs are the same,
+    /// decoding takes instructions and scratch memory. A search always does.
+    #[arg(long)]
+    compress: bool,
     /// Leave names, scales of layers and provenance out of the image.
     #[arg(long)]
     strip: bool,
@@ -155,18 +159,19 @@ impl Cmd {
             tune_logits: self.tune_logits,
             quantize: self.quantization.options()?,
             reduce: !self.no_reduce,
+            compress: self.compress,
             optimize: self.ram_budget.map_or(self.optimize, Optimize::Within),
             inputs: if self.input_rows { Inputs::ByRows } else { Inputs::Whole },
             strip: self.strip,
         };
         let what = || format!("cannot convert {}", self.model.display());
-        let (compiled, search) = match self.budget.goals(options.optimize) {
+        let (compiled, search) = match self.budget.limits() {
             None => {
                 let compiled = compile_with_progress(&model, calibration.as_ref(), &options);
                 (compiled.context(what)?, None)
             }
-            Some(goals) => {
-                let found = self.search(&model, calibration.as_ref(), (&options, &goals))?;
+            Some(limits) => {
+                let found = self.search(&model, calibration.as_ref(), (&options, limits))?;
                 (found.compiled, Some(found.report))
             }
         };
@@ -185,7 +190,7 @@ impl Cmd {
         &self,
         model: &Model,
         calibration: Option<&Dataset>,
-        choice: (&Options, &Goals),
+        choice: (&Options, Limits),
     ) -> Result<Found, Failure> {
         let what = || format!("cannot convert {} within the budget", self.model.display());
         let Some(calibration) = calibration else {

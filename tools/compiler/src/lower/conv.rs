@@ -1,10 +1,13 @@
 //! Convolutions and dense layers.
 
+use fixie_format::op::coded::CODED;
 use fixie_format::{Opcode, op};
-use fixie_kernels::{layout, overlap};
+use fixie_kernels::layout::{self, Portion};
+use fixie_kernels::overlap;
 use ndarray::ArrayD;
 
 use super::layout::Layout;
+use super::multiplier;
 use super::program::{BufferId, Overlap, Params};
 use super::{Emitted, LowerError, Lowering, Value, dim};
 use crate::ir::{Constant, Conv, Node};
@@ -133,20 +136,13 @@ impl<'g> Lowering<'g> {
             out_zero: self.quant(node.output)?.zero_point as i8,
             act_min,
             act_max,
-            reserved: [0; 3],
+            coding: 0,
+            reserved: [0; 2],
         };
-        let (opcode, packed) = self.pack(node, &params, integers)?;
-        let rows = window.out_h.into();
-        let scratch_len =
-            layout::scratch_len(&params, opcode, rows).ok_or_else(|| too_large(node))?;
-        let scratch = self.add_scratch(scratch_len)?;
+        let (opcode, weight_bytes) = self.constants(node, &mut params, integers)?;
+        let scratch_len = layout::scratch_len(&params, opcode, Portion::WHOLE);
+        let scratch = self.add_scratch(scratch_len.ok_or_else(|| too_large(node))?)?;
         params.scratch = scratch.0;
-        params.weights = self.program.image.data(&packed);
-        let carried = !matches!(opcode, Opcode::Conv | Opcode::Depthwise);
-        if !carried {
-            params.bias = self.program.image.data(&integers.bias);
-            params.multipliers = self.program.image.data(&integers.requant.multipliers);
-        }
         let outputs = u64::from(window.out_h) * u64::from(window.out_w) * u64::from(window.out_c);
         let overlap = overlap::overlap(&params, opcode).map(|how| match how {
             overlap::Overlap::InPlace => Overlap::InPlace(input),
@@ -156,36 +152,74 @@ impl<'g> Lowering<'g> {
             scratch: Some(scratch),
             overlap,
             macs: outputs * integers.taps as u64,
-            weight_bytes: packed.len() + if carried { 0 } else { 8 * integers.bias.len() },
+            weight_bytes,
             ..Emitted::new(Params::Conv(params), vec![input], output)
         };
         self.emit(node, opcode, window.out_h.into(), emitted)
     }
 
+    /// Writes the constants of a convolution for the best kernel that takes it, and says which one
+    /// that is and how many bytes they are.
+    fn constants(
+        &mut self,
+        node: &Node,
+        params: &mut op::Conv,
+        integers: &Integers,
+    ) -> Result<(Opcode, usize), LowerError> {
+        let constants = layout::Constants {
+            weights: &integers.weights,
+            bias: &integers.bias,
+            multipliers: &integers.requant.multipliers,
+        };
+        let (opcode, packed) = self.pack(params, constants).ok_or_else(|| too_large(node))?;
+        let carried = !matches!(opcode, Opcode::Conv | Opcode::Depthwise);
+        let plain_len = packed.len() + if carried { 0 } else { 8 * constants.bias.len() };
+        if let Some(stream) = self.coded(opcode, params, constants)
+            && stream.len() <= plain_len - plain_len / LEAST_SAVING
+        {
+            params.coding = CODED;
+            params.weights = self.program.image.data(&stream);
+            return Ok((opcode, stream.len()));
+        }
+        params.weights = self.program.image.data(&packed);
+        if !carried {
+            params.bias = self.program.image.data(constants.bias);
+            params.multipliers = self.program.image.data(constants.multipliers);
+        }
+        Ok((opcode, plain_len))
+    }
+
     /// The best kernel that takes this convolution, and the weights in its order.
     fn pack(
         &self,
-        node: &Node,
         params: &op::Conv,
-        integers: &Integers,
-    ) -> Result<(Opcode, Vec<u8>), LowerError> {
+        constants: layout::Constants<'_>,
+    ) -> Option<(Opcode, Vec<u8>)> {
         let depthwise = params.groups > 1 && params.groups == params.window.in_c;
         let kernels = if depthwise {
             self.target.depthwise_convolutions(&params.window)
         } else {
             self.target.convolutions()
         };
-        let constants = layout::Constants {
-            weights: &integers.weights,
-            bias: &integers.bias,
-            multipliers: &integers.requant.multipliers,
-        };
-        let packed = kernels
-            .iter()
-            .find_map(|&opcode| Some((opcode, layout::pack(opcode, params, constants)?)));
-        packed.ok_or_else(|| too_large(node))
+        kernels.iter().find_map(|&opcode| Some((opcode, layout::pack(opcode, params, constants)?)))
+    }
+
+    /// The constants of the next operator as a stream, if that is wanted and possible. The
+    /// multipliers in it are others that give the same outputs.
+    fn coded(
+        &self,
+        opcode: Opcode,
+        params: &op::Conv,
+        constants: layout::Constants<'_>,
+    ) -> Option<Vec<u8>> {
+        self.codable.contains(&self.program.ops.len()).then_some(())?;
+        let simple = multiplier::simplest(params, constants);
+        layout::code(opcode, params, layout::Constants { multipliers: &simple, ..constants })
     }
 }
+
+/// Decoding takes time and memory: it must save at least this part of the constants.
+const LEAST_SAVING: usize = 32;
 
 fn too_large(node: &Node) -> LowerError {
     LowerError::unsupported(node, "it is too large for this format", "make the layer smaller")

@@ -12,6 +12,7 @@ mod elementwise;
 mod error;
 mod layout;
 mod movement;
+mod multiplier;
 mod pad;
 mod port;
 pub mod program;
@@ -19,7 +20,7 @@ mod reduce;
 mod softmax;
 mod window;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 pub use error::LowerError;
 use fixie_format::table::Dtype;
@@ -40,16 +41,23 @@ pub enum Inputs {
     ByRows,
 }
 
-/// Lowers a quantised graph for a target.
+/// Lowers a quantised graph for a target, and codes the constants of some operators where that saves
+/// bytes.
 ///
 /// # Errors
 ///
 /// [`LowerError`] names the node that has no kernel, and what to do.
-pub fn lower(graph: &Graph, target: Target, feeding: Inputs) -> Result<Program, LowerError> {
+pub fn lower(
+    graph: &Graph,
+    target: Target,
+    feeding: Inputs,
+    codable: &Codable,
+) -> Result<Program, LowerError> {
     let mut lowering = Lowering {
         graph,
         target,
         feeding,
+        codable,
         program: Program::default(),
         values: HashMap::new(),
         demands: demand::demands(graph),
@@ -63,6 +71,9 @@ pub fn lower(graph: &Graph, target: Target, feeding: Inputs) -> Result<Program, 
     Ok(lowering.program)
 }
 
+/// The operators, by their indices, whose constants may be coded.
+pub type Codable = BTreeSet<usize>;
+
 /// Where a tensor lies, and in which order.
 #[derive(Clone, Debug)]
 struct Value {
@@ -75,6 +86,7 @@ struct Lowering<'g> {
     graph: &'g Graph,
     target: Target,
     feeding: Inputs,
+    codable: &'g Codable,
     program: Program,
     values: HashMap<TensorId, Value>,
     /// The memory order that the first consumer of each tensor wants.

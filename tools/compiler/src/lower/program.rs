@@ -63,7 +63,12 @@ impl Params {
             b.op(opcode, rows, record)
         }
         match self {
-            Self::Conv(p) => put(builder, opcode, rows, p),
+            Self::Conv(p) => {
+                if p.coding != 0 {
+                    builder.decodes();
+                }
+                put(builder, opcode, rows, p)
+            }
             Self::MaxPool(p) => put(builder, opcode, rows, p),
             Self::AvgPool(p) => put(builder, opcode, rows, p),
             Self::Mean(p) => put(builder, opcode, rows, p),

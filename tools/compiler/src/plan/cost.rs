@@ -3,6 +3,7 @@
 
 use fixie_format::op::planar;
 use fixie_format::{Opcode, op};
+use fixie_kernels::coded::is_coded;
 use fixie_kernels::layout;
 
 use super::schedule::{Choice, Step, schedule};
@@ -18,6 +19,12 @@ const EXPANSION: f64 = 2.0;
 const TILE: f64 = 800.0;
 /// Those with any other kernel, whose weights are unpacked for every tile.
 const TILE_OF_ANY: f64 = 2400.0;
+
+/// Instructions to decode a weight.
+const DECODING: f64 = 20.0;
+/// Instructions to expand a byte that a convolution sees, once for all channels that are decoded at a
+/// time.
+const PATCH: f64 = 1.5;
 
 /// Instructions that a program takes if it is executed as chosen.
 pub fn instructions(program: &Program, choice: &Choice) -> f64 {
@@ -36,7 +43,8 @@ pub fn instructions(program: &Program, choice: &Choice) -> f64 {
         let rows = step.rows.len();
         if let Some(tiling) = tiling {
             let computed = macs_per_row * rows.next_multiple_of(tiling.unit) as f64;
-            return CALL + computed + expansion(conv, rows, tiling);
+            let decoding = decoding(conv, rows, None);
+            return CALL + computed + expansion(conv, rows, tiling) + decoding;
         }
         let of_span = |rows: usize| {
             let pixels = f64::from(conv.window.out_w) * rows as f64;
@@ -44,7 +52,8 @@ pub fn instructions(program: &Program, choice: &Choice) -> f64 {
             macs_per_row * rows as f64 * (computed / pixels)
         };
         let spans = spans(step, schedule.rings.get(&op.writes).copied());
-        CALL + spans.into_iter().map(of_span).sum::<f64>()
+        let channels = schedule.channels.get(&step.op).copied();
+        CALL + spans.into_iter().map(of_span).sum::<f64>() + decoding(conv, rows, channels)
     };
     schedule.steps.iter().map(of_step).sum()
 }
@@ -61,6 +70,21 @@ fn expansion(conv: &op::Conv, rows: usize, tiling: layout::Tiling) -> f64 {
     let is_3x3 = (window.kernel_h, window.kernel_w) == (3, 3);
     let around = if is_3x3 { TILE } else { TILE_OF_ANY };
     EXPANSION * expanded + around * (tiles * channels.div_ceil(planar::CHANNELS)) as f64
+}
+
+/// Instructions to decode the constants of a layer, and to expand again what some output rows see, for
+/// every few `channels` of them.
+fn decoding(conv: &op::Conv, rows: usize, channels: Option<usize>) -> f64 {
+    if !is_coded(conv) {
+        return 0.0;
+    }
+    let window = &conv.window;
+    let out_c = usize::from(window.out_c);
+    let inputs = f64::from(window.in_c) / f64::from(conv.groups.max(1));
+    let taps = f64::from(window.kernel_h) * f64::from(window.kernel_w) * inputs;
+    let again = out_c.div_ceil(channels.unwrap_or(out_c).max(1)).saturating_sub(1);
+    let seen = f64::from(window.out_w) * rows as f64 * taps;
+    DECODING * taps * out_c as f64 + PATCH * seen * again as f64
 }
 
 /// The rows of a step that lie one behind the other in memory.

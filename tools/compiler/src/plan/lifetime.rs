@@ -128,7 +128,7 @@ fn overwritten(
     let (first, _) = spans[buffer.0 as usize]?;
     let step = schedule.steps.get(first)?;
     let op = &program.ops[step.op];
-    let Some(Overlap::InPlace(input)) = op.overlap else { return None };
+    let Some(Overlap::InPlace(input)) = schedule.overlap(program, step.op) else { return None };
     let whole = step.rows.len() == usize::from(op.rows) && op.writes == buffer;
     let (_, last) = spans[input.0 as usize]?;
     let len = |id: BufferId| held_bytes(program, schedule, id);
@@ -186,7 +186,7 @@ fn lead(
         let whole = step.rows.len() == usize::from(op.rows);
         if op.reads.iter().any(|read| inputs.contains(read)) && outputs.contains(&op.writes) {
             // One step reads and writes: its kernel says how far it may lag behind itself.
-            return match op.overlap {
+            return match schedule.overlap(program, step.op) {
                 Some(Overlap::Trailing { input, lead }) if whole && inputs.contains(&input) => {
                     Some(lead)
                 }

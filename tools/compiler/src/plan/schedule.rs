@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use fixie_kernels::layout;
+use fixie_format::Opcode;
+use fixie_kernels::coded::is_coded;
+use fixie_kernels::layout::{self, Portion};
 
 use super::rows::needed;
-use crate::lower::program::{BufferId, Params, Program, ProgramOp};
+use crate::lower::program::{BufferId, Overlap, Params, Program, ProgramOp};
 
 /// What can be decided about a program's execution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,34 @@ pub struct Choice {
     pub groups: Vec<Group>,
     /// For how many rows at a time operators get scratch memory, if not for those of their steps.
     pub tiles: BTreeMap<usize, usize>,
+    /// For how many output channels at a time operators with coded constants get scratch memory, if
+    /// not for [`most_channels`].
+    pub parts: BTreeMap<usize, usize>,
+}
+
+/// Output pixels below which all of a layer's weights are used about once: then it is no use to have
+/// many of them decoded at a time.
+const FEW_PIXELS: u32 = 3;
+/// Channels of such a layer that are decoded at a time: the kernels do four at a time.
+const FEW_CHANNELS: usize = 4;
+
+/// The most output channels that an operator with coded constants should decode at a time; `None` if
+/// it has none, or if it always decodes as many as it must.
+pub fn most_channels(op: &ProgramOp) -> Option<usize> {
+    let Params::Conv(conv) = &op.params else { return None };
+    let in_parts = matches!(op.opcode, Opcode::Conv | Opcode::ConvPaired | Opcode::ConvBlocked);
+    let pixels = u32::from(conv.window.out_h) * u32::from(conv.window.out_w);
+    let all = usize::from(conv.window.out_c);
+    let most = if pixels < FEW_PIXELS { FEW_CHANNELS.min(all) } else { all };
+    (in_parts && is_coded(conv)).then_some(most)
+}
+
+impl Choice {
+    /// How many output channels an operator decodes at a time; `None` as for [`most_channels`].
+    fn channels(&self, program: &Program, op: usize) -> Option<usize> {
+        let most = most_channels(&program.ops[op])?;
+        Some(self.parts.get(&op).map_or(most, |&part| part.min(most)))
+    }
 }
 
 /// Consecutive operators that are interleaved.
@@ -50,6 +80,20 @@ pub struct Schedule {
     pub rings: HashMap<BufferId, usize>,
     /// Bytes of scratch memory that operators get.
     pub scratch_len: HashMap<BufferId, usize>,
+    /// How many output channels operators with coded constants decode at a time, where that is not
+    /// their own affair.
+    pub channels: HashMap<usize, usize>,
+}
+
+impl Schedule {
+    /// How the output of an operator may lie over an input. If it computes all pixels of some
+    /// channels before the next channels it may not trail.
+    pub fn overlap(&self, program: &Program, op: usize) -> Option<Overlap> {
+        let Params::Conv(conv) = &program.ops[op].params else { return program.ops[op].overlap };
+        let all = usize::from(conv.window.out_c);
+        let in_parts = self.channels.get(&op).is_some_and(|&channels| channels < all);
+        program.ops[op].overlap.filter(|_| !in_parts)
+    }
 }
 
 /// Schedules a program; operators outside the groups run whole.
@@ -67,7 +111,9 @@ pub fn schedule(program: &Program, choice: &Choice) -> Schedule {
             next += 1;
         }
     }
-    schedule.scratch_len = scratch_lens(program, &schedule.steps, &choice.tiles);
+    let channels = |op| Some((op, choice.channels(program, op)?));
+    schedule.channels = (0..program.ops.len()).filter_map(channels).collect();
+    schedule.scratch_len = scratch_lens(program, &schedule, &choice.tiles);
     schedule
 }
 
@@ -79,20 +125,23 @@ fn push_steps(program: &Program, op: usize, rows: Range<usize>, steps: &mut Vec<
     }
 }
 
-/// Scratch memory for the rows of the longest step of each convolution, or of a tile of them.
+/// Scratch memory for the rows of the longest step of each convolution, or of a tile of them, and for
+/// the channels that it decodes at a time.
 fn scratch_lens(
     program: &Program,
-    steps: &[Step],
+    schedule: &Schedule,
     tiles: &BTreeMap<usize, usize>,
 ) -> HashMap<BufferId, usize> {
     let mut longest = vec![1; program.ops.len()];
-    for step in steps {
+    for step in &schedule.steps {
         longest[step.op] = longest[step.op].max(step.rows.len());
     }
     let of_op = |(index, op): (usize, &ProgramOp)| {
         let Params::Conv(conv) = &op.params else { return None };
         let rows = tiles.get(&index).copied().unwrap_or(usize::MAX).min(longest[index]);
-        Some((op.scratch?, layout::scratch_len(conv, op.opcode, rows)?))
+        let channels = schedule.channels.get(&index).copied().unwrap_or(usize::MAX);
+        let portion = Portion { rows, channels };
+        Some((op.scratch?, layout::scratch_len(conv, op.opcode, portion)?))
     };
     program.ops.iter().enumerate().filter_map(of_op).collect()
 }

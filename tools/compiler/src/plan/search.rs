@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::place::Effort;
-use super::schedule::{Choice, Group, is_group};
+use super::schedule::{Choice, Group, is_group, most_channels};
 use super::{arrange, cost};
 use crate::lower::program::{Program, ProgramOp};
 
@@ -73,6 +73,9 @@ const STEP_ROWS: [usize; 4] = [1, 2, 4, usize::MAX];
 const MISFIT: f64 = 1000.0;
 /// Into how many tiles depthwise layers are cut that need scratch memory for their rows.
 const TILES: [usize; 3] = [1, 2, 4];
+/// Into how many parts layers with coded constants are cut that need scratch memory for their
+/// channels.
+const PARTS: [usize; 3] = [1, 4, 16];
 
 /// The order of execution that pays.
 pub fn choice(program: &Program, optimize: Optimize) -> Choice {
@@ -82,14 +85,18 @@ pub fn choice(program: &Program, optimize: Optimize) -> Choice {
     }
     let search = Search { program, optimize, whole: cost::instructions(program, &whole) };
     let candidates = candidates(program);
-    let found = TILES.map(|tiles| {
-        let choice = Choice { tiles: cut(program, tiles), ..Choice::default() };
+    let parts = PARTS.map(|parts| cut_channels(program, parts));
+    let parts = if parts[1].is_empty() { &parts[..1] } else { &parts[..] };
+    let cuts = TILES.iter().flat_map(|&tiles| parts.iter().map(move |parts| (tiles, parts)));
+    let found = cuts.map(|(tiles, parts)| {
+        let tiles = cut(program, tiles);
+        let choice = Choice { tiles, parts: parts.clone(), ..Choice::default() };
         let improved = search.improve(&candidates, search.judge(choice, Effort::Quick));
         search.judge(improved.choice, Effort::Full)
     });
-    let best = found.into_iter().min_by(|a, b| a.score.total_cmp(&b.score));
+    let best = found.min_by(|a, b| a.score.total_cmp(&b.score));
     let best = best.map(|best| search.without_needless_groups(best));
-    best.map_or(whole, |best| search.without_needless_tiles(best).choice)
+    best.map_or(whole, |best| search.without_needless_cuts(best).choice)
 }
 
 /// A choice and how good it is: the lower the better.
@@ -155,11 +162,13 @@ impl Search<'_> {
         best
     }
 
-    /// Gives layers that are cut into tiles memory for all their rows where that is free.
-    fn without_needless_tiles(&self, mut best: Judged) -> Judged {
-        for op in best.choice.tiles.clone().into_keys() {
+    /// Gives layers that are cut memory for all their rows, or channels, where that is better.
+    fn without_needless_cuts(&self, mut best: Judged) -> Judged {
+        let Choice { tiles, parts, .. } = best.choice.clone();
+        for op in tiles.into_keys().chain(parts.into_keys()) {
             let mut choice = best.choice.clone();
             choice.tiles.remove(&op);
+            choice.parts.remove(&op);
             let other = self.judge(choice, Effort::Full);
             if other.score < best.score {
                 best = other;
@@ -191,6 +200,16 @@ fn cut(program: &Program, tiles: usize) -> BTreeMap<usize, usize> {
     let by_rows = |op: &ProgramOp| op.opcode == Opcode::DepthwisePlanar && tiles > 1;
     let ops = program.ops.iter().enumerate().filter(|(_, op)| by_rows(op));
     ops.map(|(index, op)| (index, usize::from(op.rows).div_ceil(tiles))).collect()
+}
+
+/// Cuts all layers that need scratch memory for their channels into parts.
+fn cut_channels(program: &Program, parts: usize) -> BTreeMap<usize, usize> {
+    let part = |(index, op): (usize, &ProgramOp)| {
+        let most = most_channels(op)?;
+        let part = most.div_ceil(parts);
+        (part < most).then_some((index, part))
+    };
+    program.ops.iter().enumerate().filter_map(part).collect()
 }
 
 #[cfg(test)]

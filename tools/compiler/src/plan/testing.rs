@@ -91,7 +91,8 @@ fn push_conv(program: &mut Program, size: u16, input: BufferId) -> BufferId {
         out_zero: 0,
         act_min: -128,
         act_max: 127,
-        reserved: [0; 3],
+        coding: 0,
+        reserved: [0; 2],
     };
     push_op(program, size, Params::Conv(conv), vec![input], output);
     output

@@ -48,29 +48,18 @@ impl WeightStatistics {
         }
     }
 
-    /// Bytes in which the weights are stored at best: packed, or `coded` where that is allowed.
+    /// Bytes in which the weights are stored: as they are or coded.
     ///
-    /// An estimate: a coder is taken to be within `CODER_LOSS` of the entropy and to need
+    /// An estimate: the coder is taken to be within `CODER_LOSS` of the entropy and to need
     /// `CODER_TABLE` bytes for what it knows about a layer.
-    pub fn stored_bytes(&self, coded: bool) -> usize {
-        let packed = self.packed_bytes();
+    pub fn stored_bytes(&self) -> usize {
         let estimate = self.coded_bytes() * (1.0 + CODER_LOSS) + CODER_TABLE;
-        if coded { packed.min(estimate.ceil() as usize) } else { packed }
+        self.count.min(estimate.ceil() as usize)
     }
 
     /// Bytes in which an ideal coder of order 0 writes the weights.
     pub fn coded_bytes(&self) -> f64 {
         self.count as f64 * self.entropy_bits / 8.0
-    }
-
-    /// Bytes in which the weights fit with a whole number of bits each: 8, 4 or 2.
-    pub fn packed_bytes(&self) -> usize {
-        let bits = match self.largest {
-            0..=1 => 2,
-            2..=7 => 4,
-            _ => 8,
-        };
-        (self.count * bits).div_ceil(8)
     }
 }
 
@@ -82,12 +71,13 @@ mod tests {
     fn entropy_is_shannons() {
         let even = WeightStatistics::of(&[-3, -1, 1, 3]);
         assert_eq!((even.count, even.largest, even.entropy_bits), (4, 3, 2.0));
-        assert_eq!((even.coded_bytes(), even.packed_bytes()), (1.0, 2));
+        assert_eq!((even.coded_bytes(), even.stored_bytes()), (1.0, 4));
         // One in four: 0.25 · 2 + 0.75 · log2(4/3).
         let biased = WeightStatistics::of(&[0, 0, 0, -128]).entropy_bits;
         assert!((biased - 0.811_278_124).abs() < 1e-9, "{biased}");
         let constant = WeightStatistics::of(&[5; 9]);
-        assert_eq!((constant.entropy_bits, constant.packed_bytes()), (0.0, 5));
-        assert_eq!(WeightStatistics::of(&[]).packed_bytes(), 0);
+        assert_eq!((constant.entropy_bits, constant.stored_bytes()), (0.0, 9));
+        assert_eq!(WeightStatistics::of(&[7; 1000]).stored_bytes(), 24);
+        assert_eq!(WeightStatistics::of(&[]).stored_bytes(), 0);
     }
 }

@@ -6,7 +6,7 @@ use ndarray::ArrayD;
 use thiserror::Error;
 
 use crate::ir::{Graph, Node, TensorId};
-use crate::lower::{Inputs, LowerError, lower};
+use crate::lower::{Codable, Inputs, LowerError, lower};
 use crate::pack::pack;
 use crate::plan::{Optimize, plan};
 use crate::session::{Network, SessionError};
@@ -25,7 +25,7 @@ pub(super) enum EvaluateError {
 
 /// The outputs of a quantised graph, in ONNX layout.
 pub(super) fn run(graph: &Graph, inputs: &[ArrayD<i8>]) -> Result<Vec<ArrayD<i32>>, EvaluateError> {
-    let program = lower(graph, Target::Generic, Inputs::Whole)?;
+    let program = lower(graph, Target::Generic, Inputs::Whole, &Codable::new())?;
     let plan = plan(&program, Optimize::Latency);
     let network = Network::new(&pack(program, &plan, Vec::new()))?;
     let mut arena = network.arena();

@@ -44,17 +44,17 @@ impl SearchError {
     pub(super) fn out_of_reach(frontier: &[Point], limits: Limits) -> Self {
         let mut nearest = Vec::new();
         nearest.extend(frontier.iter().rev().find(|point| limits.keeps(point)).map(|point| {
-            format!("the smallest that keeps the accuracy has {} bytes", point.estimated_bytes)
+            format!("the smallest that keeps the accuracy has {} bytes", point.image_bytes)
         }));
         nearest.extend(frontier.iter().find(|point| limits.fits(point)).map(|point| {
             format!(
                 "the largest that fits has {} bytes and loses {:.2} points",
-                point.estimated_bytes,
+                point.image_bytes,
                 100.0 * point.loss
             )
         }));
         if nearest.is_empty() {
-            let smallest = frontier.last().map_or(0, |point| point.estimated_bytes);
+            let smallest = frontier.last().map_or(0, |point| point.image_bytes);
             nearest.push(format!("the smallest has {smallest} bytes"));
         }
         Self::OutOfReach { nearest: nearest.join("; ") }

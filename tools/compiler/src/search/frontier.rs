@@ -24,7 +24,7 @@ pub(super) fn never_falling(values: &[f64]) -> Vec<f64> {
 /// What a network may cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// Bytes of the image, estimated.
+    /// Bytes of the image.
     pub flash_bytes: Option<usize>,
     /// Loss as a share: 0.01 is one point of accuracy or one hundredth of the area under the curve.
     pub loss: Option<f64>,
@@ -38,7 +38,7 @@ impl Limits {
 
     /// Whether a network is small enough.
     pub(super) fn fits(self, point: &Point) -> bool {
-        self.flash_bytes.is_none_or(|most| point.estimated_bytes <= most)
+        self.flash_bytes.is_none_or(|most| point.image_bytes <= most)
     }
 
     /// Whether a network is accurate enough, here and on other data.
@@ -49,8 +49,7 @@ impl Limits {
 
 /// The points by size, the largest first, with their expected losses.
 pub(super) fn expected_losses(points: &mut [Point]) {
-    points
-        .sort_by(|a, b| b.estimated_bytes.cmp(&a.estimated_bytes).then(a.loss.total_cmp(&b.loss)));
+    points.sort_by(|a, b| b.image_bytes.cmp(&a.image_bytes).then(a.loss.total_cmp(&b.loss)));
     let losses: Vec<f64> = points.iter().map(|point| point.loss).collect();
     for (point, expected) in points.iter_mut().zip(never_falling(&losses)) {
         point.expected_loss = expected;
@@ -62,7 +61,7 @@ pub(super) fn expected_losses(points: &mut [Point]) {
 pub(super) fn choose(points: &[Point], limits: Limits) -> Option<usize> {
     let within = |point: &Point| limits.fits(point) && limits.keeps(point);
     let allowed = points.iter().enumerate().filter(|(_, point)| within(point));
-    let by_size = |a: &Point, b: &Point| a.estimated_bytes.cmp(&b.estimated_bytes);
+    let by_size = |a: &Point, b: &Point| a.image_bytes.cmp(&b.image_bytes);
     let by_loss = |a: &Point, b: &Point| {
         a.expected_loss.total_cmp(&b.expected_loss).then(a.loss.total_cmp(&b.loss))
     };
@@ -82,11 +81,8 @@ mod tests {
     use super::*;
 
     fn points(sizes_and_losses: &[(usize, f64)]) -> Vec<Point> {
-        let point = |&(bytes, loss): &(usize, f64)| Point {
-            estimated_bytes: bytes,
-            loss,
-            ..Point::default()
-        };
+        let point =
+            |&(bytes, loss): &(usize, f64)| Point { image_bytes: bytes, loss, ..Point::default() };
         let mut points: Vec<Point> = sizes_and_losses.iter().map(point).collect();
         expected_losses(&mut points);
         points
@@ -104,14 +100,14 @@ mod tests {
         let points = points(&[(100, 0.0), (80, 0.005), (60, 0.03), (50, 0.009), (40, 0.05)]);
         let limits = Limits { flash_bytes: None, loss: Some(0.01) };
         let chosen = choose(&points, limits).unwrap();
-        assert_eq!(points[chosen].estimated_bytes, 80, "60 and 50 are at 0.0195 together");
+        assert_eq!(points[chosen].image_bytes, 80, "60 and 50 are at 0.0195 together");
     }
 
     #[test]
     fn limits_hold() {
         let points = points(&[(100, 0.0), (80, 0.005), (60, 0.02)]);
         let chosen = |flash_bytes, loss| {
-            choose(&points, Limits { flash_bytes, loss }).map(|i| points[i].estimated_bytes)
+            choose(&points, Limits { flash_bytes, loss }).map(|i| points[i].image_bytes)
         };
         assert_eq!(chosen(Some(90), None), Some(80), "the most accurate that fits");
         assert_eq!(chosen(Some(70), None), Some(60));

@@ -41,23 +41,13 @@ const REFINEMENT: usize = 10;
 /// Beyond so many times the loss that is allowed, nothing coarser is tried.
 const HOPELESS: f64 = 4.0;
 
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Goals {
-    /// Size of the image and loss; the arena is limited by how memory is planned.
-    pub limits: Limits,
-    /// Whether weights may be entropy coded, which costs time at every inference.
-    pub coded: bool,
-}
-
 /// A network that was tried.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Point {
     /// The layers that have a coarser grid than 8 bits, with the largest integers.
     pub layers: BTreeMap<String, Levels>,
-    /// Bytes of the image if weights are stored as the estimate says.
-    pub estimated_bytes: usize,
-    /// Bytes of the image as it is.
+    /// Bytes of the image. Its memory is planned for latency, except that of the chosen one: layers
+    /// of which the plan interleaves rows are not coded.
     pub image_bytes: usize,
     /// Multiply-accumulates of one inference.
     pub macs: u64,
@@ -128,18 +118,19 @@ pub fn search(
     model: &Model,
     calibration: &Dataset,
     data: Option<&Dataset>,
-    (options, goals): (&Options, &Goals),
+    (options, limits): (&Options, Limits),
     progress: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Found, SearchError> {
-    let options = Options { quantize: method(), ..options.clone() };
+    // Coarser grids only make images smaller if they are coded.
+    let options = Options { quantize: method(), compress: true, ..options.clone() };
     let calibrated = prepare(model, Some(calibration), &options, &mut |event| {
         progress(Event::Calibrated(event));
     })?;
     let mut search = Search {
-        bench: Bench::new(model, &calibrated, (calibration, data), (&options, goals))?,
+        bench: Bench::new(model, &calibrated, (calibration, data), &options)?,
         path: Vec::new(),
         points: BTreeMap::new(),
-        limits: goals.limits,
+        limits,
         complete: true,
         progress,
     };
@@ -149,8 +140,8 @@ pub fn search(
         assemble(baseline.graph.clone(), Provenance::default(), &options)?;
     }
     search.points.insert(0, point);
-    if goals.limits.ask_for_something() {
-        search.find_path(&calibrated, &baseline, goals.coded)?;
+    if limits.ask_for_something() {
+        search.find_path(&calibrated, &baseline)?;
         search.survey()?;
         search.refine()?;
     }
@@ -183,7 +174,6 @@ impl Search<'_> {
         &mut self,
         calibrated: &Calibrated,
         baseline: &Compiled,
-        coded: bool,
     ) -> Result<(), SearchError> {
         let grids: Vec<Levels> = GRIDS.into_iter().filter_map(Levels::new).collect();
         let (complete, progress) = (&mut self.complete, &mut *self.progress);
@@ -206,11 +196,11 @@ impl Search<'_> {
             let scaled = |bytes: usize, count: usize| {
                 bytes as f64 * weights.count as f64 / count.max(1) as f64
             };
-            let fine = weights.stored_bytes(coded);
+            let fine = weights.stored_bytes();
             let mut choices =
                 vec![Choice { levels: Levels::FINEST, bytes: fine as f64, harm: 0.0 }];
             choices.extend(probes.iter().filter(|probe| probe.layer == layer.name).map(|probe| {
-                let bytes = scaled(probe.weights.stored_bytes(coded), probe.weights.count);
+                let bytes = scaled(probe.weights.stored_bytes(), probe.weights.count);
                 Choice { levels: probe.levels, bytes, harm: probe.harm }
             }));
             names.push(layer.name.clone());
@@ -295,11 +285,16 @@ impl Search<'_> {
     fn finish(self, options: &Options) -> Result<Found, SearchError> {
         let mut frontier: Vec<Point> = self.points.into_values().collect();
         expected_losses(&mut frontier);
-        let Some(chosen) = choose(&frontier, self.limits) else {
-            return Err(SearchError::out_of_reach(&frontier, self.limits));
+        let (chosen, compiled) = loop {
+            let Some(chosen) = choose(&frontier, self.limits) else {
+                return Err(SearchError::out_of_reach(&frontier, self.limits));
+            };
+            let compiled = self.bench.make(frontier[chosen].layers.clone(), options)?;
+            frontier[chosen].image_bytes = compiled.image.len();
+            if self.limits.fits(&frontier[chosen]) {
+                break (chosen, compiled);
+            }
         };
-        let compiled = self.bench.make(frontier[chosen].layers.clone(), options)?;
-        frontier[chosen].image_bytes = compiled.image.len();
         let (measure, original) = (self.bench.measure, self.bench.original);
         let report = Report { measure, original, frontier, chosen, complete: self.complete };
         Ok(Found { compiled, report })

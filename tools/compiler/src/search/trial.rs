@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Goals, Point, SearchError};
+use super::{Point, SearchError};
 use crate::compile::{Calibrated, Compiled, Options};
 use crate::data::Dataset;
 use crate::evaluate::{Evaluation, evaluate};
@@ -47,7 +47,6 @@ pub(super) struct Bench<'a> {
     /// The original, where the data does not say what it computes.
     reference: Option<Reference>,
     options: Options,
-    coded: bool,
 }
 
 impl<'a> Bench<'a> {
@@ -55,7 +54,7 @@ impl<'a> Bench<'a> {
         model: &Model,
         calibrated: &'a Calibrated,
         (calibration, data): (&'a Dataset, Option<&'a Dataset>),
-        (options, goals): (&Options, &Goals),
+        options: &Options,
     ) -> Result<Self, SearchError> {
         let data = data.unwrap_or(calibration);
         let computed = data.references().is_empty();
@@ -68,7 +67,6 @@ impl<'a> Bench<'a> {
             reference: computed.then(|| model.reference()).transpose()?,
             // How memory is planned changes no result.
             options: Options { optimize: Optimize::Latency, ..options.clone() },
-            coded: goals.coded,
         })
     }
 
@@ -125,7 +123,6 @@ impl<'a> Bench<'a> {
         let loss = self.original - score;
         Point {
             layers,
-            estimated_bytes: estimated_bytes(compiled, self.coded),
             image_bytes: compiled.image.len(),
             macs: compiled.metadata.macs(),
             score,
@@ -133,12 +130,4 @@ impl<'a> Bench<'a> {
             expected_loss: loss,
         }
     }
-}
-
-/// Bytes of an image whose weights are packed as tightly as they can be.
-fn estimated_bytes(compiled: &Compiled, coded: bool) -> usize {
-    let weights = compiled.metadata.layers.iter().filter_map(|layer| layer.weights);
-    weights.fold(compiled.image.len(), |bytes, weights| {
-        (bytes + weights.stored_bytes(coded)).saturating_sub(weights.count)
-    })
 }
