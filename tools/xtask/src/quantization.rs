@@ -107,7 +107,9 @@ impl Command {
         let mut text = String::from(
             "# Figures of quantisation\n\n\
              Written by `cargo xtask quantization`; images are for a Cortex-M4. \"Entropy\" is that of \
-             order 0 of all weights, in bits per weight; instructions are `inspect`'s estimate.\n",
+             order 0 of the weights on coarser grids than 8 bits, in bits per weight; instructions \
+             are `inspect`'s estimate, which leaves out the decoding of the images that a search \
+             finds.\n",
         );
         for model in models.iter().filter(wanted) {
             if let Some((calibration, evaluation)) = model.data()? {
@@ -167,6 +169,10 @@ fn row(name: &str, image: &Path, evaluation: &Path) -> Result<String> {
     let weights = || inspection.layers.iter().filter_map(|layer| layer.weights.as_ref());
     let count: usize = weights().map(|weights| weights.count).sum();
     let bits: f64 = weights().map(|weights| weights.count as f64 * weights.entropy_bits).sum();
+    let entropy = match count {
+        0 => NONE.to_owned(),
+        _ => format!("{:.2}", bits / count as f64),
+    };
     let score = |accuracy: Option<f64>, auc: Option<f64>| {
         let accuracy = accuracy.map(|share| format!("{:.2} %", 100.0 * share));
         accuracy.or(auc.map(|area| format!("{area:.4}"))).unwrap_or_else(|| NONE.to_owned())
@@ -175,11 +181,10 @@ fn row(name: &str, image: &Path, evaluation: &Path) -> Result<String> {
     let mut row = format!("| {name} | {} ", score(scores.accuracy, scores.auc));
     let _ = writeln!(
         row,
-        "| {} | {} | {decibels} | {} | {:.2} | {} |",
+        "| {} | {} | {decibels} | {} | {entropy} | {} |",
         score(scores.original_accuracy, scores.original_auc),
         score(scores.agreement, None),
         inspection.image_bytes,
-        bits / count.max(1) as f64,
         inspection.cost.instructions_estimate
     );
     Ok(row)
