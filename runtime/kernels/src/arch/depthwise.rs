@@ -123,14 +123,16 @@ impl<'a, 't> Taps<'a, 't> {
         self.table
     }
 
-    /// Whether there is [`PADDING`] in the table.
-    pub fn see_padding(&self) -> bool {
-        self.see_padding
-    }
-
-    /// The table, to replace [`PADDING`].
-    pub fn table_mut(&mut self) -> &mut [u32] {
-        self.table
+    /// Replaces [`PADDING`] in the table by where the padding lies, counted from the memory modulo
+    /// 2³².
+    pub fn locate_padding(&mut self) {
+        if self.see_padding {
+            let memory = self.memory.as_ptr().addr();
+            let padding = self.padding.as_ptr().addr().wrapping_sub(memory) as u32;
+            for tap in self.table.iter_mut().filter(|tap| **tap == PADDING) {
+                *tap = padding;
+            }
+        }
     }
 
     /// The channels of a pixel of padding.

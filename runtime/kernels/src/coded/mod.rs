@@ -14,7 +14,8 @@ mod tests;
 pub use decoder::{Decoder, Grid, Table};
 #[cfg(any(feature = "pack", test))]
 pub use encoder::{Channel, encode};
-pub use rows::{Constants, RowOrder, Rows};
+pub use rows::{ArrayOrder, Constants, Rows, check_constants};
 pub use source::{
-    Coded, Order, Plain, Source, Storage, Stream, check_coded, decoded_len, decoder, is_coded,
+    Coded, Order, Plain, Source, Storage, Stream, check_coded, decode_channels, decoded_len,
+    decoder, for_each_part, is_coded,
 };

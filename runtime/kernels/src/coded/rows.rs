@@ -1,13 +1,33 @@
-//! The constants of `Conv`: weights in rows, biases and multipliers beside them.
+//! Constants in three arrays: biases, multipliers, weights.
 
 use core::marker::PhantomData;
 
-use fixie_format::op;
+use fixie_format::{Image, op};
 
 use crate::coded::decoder::{Decoder, Grid};
-use crate::coded::source::{Order, Storage, Stream};
+use crate::coded::source::{Order, Storage, Stream, check_coded};
 use crate::memory::Tensors;
 use crate::ops::patch::Shape;
+use crate::rule::{Rule, check_data};
+
+/// Checks constants, in arrays or coded.
+///
+/// # Errors
+///
+/// [`Rule::Data`] where they leave the data section, [`Rule::Parameter`] where a stream is wrong.
+pub fn check_constants<S: Storage>(
+    params: &op::Conv,
+    taps: usize,
+    image: &Image<'_>,
+) -> Result<(), Rule> {
+    let out_c = usize::from(params.window.out_c);
+    if let Some(coded) = check_coded::<S>(params, image) {
+        return coded;
+    }
+    check_data::<i8>(image, params.weights, out_c.checked_mul(taps))?;
+    check_data::<i32>(image, params.bias, Some(out_c))?;
+    check_data::<i32>(image, params.multipliers, Some(out_c))
+}
 
 /// The constants of some output channels.
 #[derive(Clone, Copy, Default)]
@@ -16,13 +36,23 @@ pub struct Constants<'a> {
     pub bias: &'a [i32],
     /// One per channel.
     pub multipliers: &'a [i32],
-    /// `[channels][taps]`.
+    /// `[channels][taps]`, or `[taps][channels]`.
     pub weights: &'a [i8],
 }
 
 impl<'a> Constants<'a> {
-    /// As [`RowOrder`] lays them out.
-    fn decoded(words: &'a [u32], channels: usize, taps: usize) -> Option<Self> {
+    /// Those of all channels, from the image.
+    pub fn stored(params: &op::Conv, taps: usize, tensors: &Tensors<'a>) -> Option<Self> {
+        let out_c = usize::from(params.window.out_c);
+        Some(Self {
+            bias: tensors.data(params.bias, out_c)?,
+            multipliers: tensors.data(params.multipliers, out_c)?,
+            weights: tensors.data(params.weights, out_c.checked_mul(taps)?)?,
+        })
+    }
+
+    /// As [`ArrayOrder`] lays them out.
+    pub fn decoded(words: &'a [u32], channels: usize, taps: usize) -> Option<Self> {
         let (bias, rest) = words.split_at_checked(channels)?;
         let (multipliers, weights) = rest.split_at_checked(channels)?;
         let weights: &[i8] = bytemuck::must_cast_slice(weights);
@@ -44,12 +74,14 @@ impl<'a> Constants<'a> {
 }
 
 /// Decoded constants of some channels: biases, multipliers, weights.
-pub struct RowOrder {
+pub struct ArrayOrder {
     /// Weights of a channel.
     pub taps: usize,
+    /// Weights lie `[taps][channels]`, otherwise `[channels][taps]`.
+    pub by_tap: bool,
 }
 
-impl Order for RowOrder {
+impl Order for ArrayOrder {
     const UNIT: usize = 1;
 
     fn words(&self, channels: usize) -> Option<usize> {
@@ -67,11 +99,14 @@ impl Order for RowOrder {
         let (bias, rest) = words.split_at_mut_checked(channels)?;
         let (multipliers, weights) = rest.split_at_mut_checked(channels)?;
         let weights: &mut [i8] = bytemuck::must_cast_slice_mut(weights);
-        let rows = weights.chunks_mut(self.taps.max(1));
-        for ((bias, multiplier), row) in bias.iter_mut().zip(multipliers).zip(rows) {
+        // From one channel's weights to the next one's, and from one weight of a channel to the next.
+        let (step, tap_step) = if self.by_tap { (1, channels) } else { (self.taps, 1) };
+        let mut start = 0_usize;
+        for (bias, multiplier) in bias.iter_mut().zip(multipliers) {
             *bias = decoder.bias() as u32;
             *multiplier = decoder.multiplier() as u32;
-            decoder.weights(row, Grid::line(self.taps, 1))?;
+            decoder.weights(weights.get_mut(start..)?, Grid::line(self.taps, tap_step))?;
+            start = start.wrapping_add(step);
         }
         Some(())
     }
@@ -81,7 +116,7 @@ impl Order for RowOrder {
 pub struct Rows<'a, 's, S> {
     /// Of the channels to come.
     stored: Constants<'a>,
-    stream: Option<Stream<'a, 's, RowOrder>>,
+    stream: Option<Stream<'a, 's, ArrayOrder>>,
     taps: usize,
     storage: PhantomData<S>,
 }
@@ -94,17 +129,14 @@ impl<'a, 's, S: Storage> Rows<'a, 's, S> {
         tensors: &Tensors<'a>,
         (decoder, buffer): (Option<Decoder<'a, 's>>, &'s mut [u32]),
     ) -> Option<Self> {
-        let (taps, out_c) = (shape.taps, usize::from(params.window.out_c));
+        let taps = shape.taps;
         let stored = if decoder.is_some() {
             Constants::default()
         } else {
-            Constants {
-                bias: tensors.data(params.bias, out_c)?,
-                multipliers: tensors.data(params.multipliers, out_c)?,
-                weights: tensors.data(params.weights, out_c.checked_mul(taps)?)?,
-            }
+            Constants::stored(params, taps, tensors)?
         };
-        let stream = decoder.map(|decoder| Stream::new(decoder, RowOrder { taps }, buffer));
+        let stream =
+            decoder.map(|decoder| Stream::new(decoder, ArrayOrder { taps, by_tap: false }, buffer));
         Some(Self { stored, stream, taps, storage: PhantomData })
     }
 

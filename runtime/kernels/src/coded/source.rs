@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use fixie_format::op::coded::CODED;
 use fixie_format::{Image, op};
 
-use crate::coded::decoder::{Decoder, Table, check_stream};
+use crate::coded::decoder::{Decoder, Grid, Table, check_stream};
 use crate::memory::{Tensors, words_mut};
 use crate::rule::{Rule, check_that};
 
@@ -58,6 +58,44 @@ pub trait Order {
         channels: usize,
         words: &mut [u32],
     ) -> Option<()>;
+}
+
+/// Decodes channels of `len` words each: bias, multiplier, and weights in a `grid`, zeros between.
+#[inline(always)]
+pub fn decode_channels(
+    decoder: &mut Decoder<'_, '_>,
+    words: &mut [u32],
+    len: usize,
+    grid: Grid,
+) -> Option<()> {
+    for channel in words.chunks_mut(len.max(1)) {
+        let [bias, multiplier, weights @ ..] = channel else {
+            return None;
+        };
+        *bias = decoder.bias() as u32;
+        *multiplier = decoder.multiplier() as u32;
+        weights.fill(0);
+        decoder.weights(bytemuck::must_cast_slice_mut(weights), grid)?;
+    }
+    Some(())
+}
+
+/// Goes through the output channels in order, never beyond a group at once: `run` gets the group, the
+/// next channel and how many of the group are left from there on, and says how many it has done.
+#[inline(always)]
+pub fn for_each_part(
+    groups: usize,
+    group_out: usize,
+    mut run: impl FnMut(usize, usize, usize) -> Option<usize>,
+) -> Option<()> {
+    for group in 0..groups {
+        let mut first = group.checked_mul(group_out)?;
+        let end = first.checked_add(group_out)?;
+        while first < end {
+            first = first.checked_add(run(group, first, end.wrapping_sub(first))?)?;
+        }
+    }
+    Some(())
 }
 
 /// Bytes of scratch memory with which a kernel can decode `channels` output channels at a time, of

@@ -19,16 +19,15 @@ use fixie_format::op;
 use crate::arch::view::Dst;
 use crate::arch::{Isa, Native};
 use crate::coded::{
-    Coded, Constants, RowOrder, Rows, Storage, check_coded, decoded_len, decoder, is_coded,
+    ArrayOrder, Coded, Constants, Rows, Storage, check_constants, decoded_len, decoder,
+    for_each_part, is_coded,
 };
 use crate::memory::{Memory, Tensors, words_mut};
 use crate::ops::Operator;
 use crate::ops::patch::{Patches, Shape};
 use crate::ops::window::check_window;
 use crate::requantize::Requantizer;
-use crate::rule::{
-    Rule, check_data, check_output, check_row_tensor, check_rows, check_scratch, check_that,
-};
+use crate::rule::{Rule, check_output, check_row_tensor, check_rows, check_scratch, check_that};
 
 /// [`Opcode::Conv`](fixie_format::Opcode::Conv), its inner loops by `I`.
 pub struct Conv<I = Native, S = Coded>(PhantomData<(I, S)>);
@@ -40,7 +39,7 @@ const BLOCK: usize = 2;
 /// a time.
 pub fn scratch_len(params: &op::Conv, channels: usize) -> Option<usize> {
     let shape = Shape::new(params)?;
-    let order = RowOrder { taps: shape.taps };
+    let order = ArrayOrder { taps: shape.taps, by_tap: false };
     let decoded = decoded_len(params, &order, (channels, shape.group_out))?;
     patches_len(params, &shape)?.checked_add(decoded)
 }
@@ -56,15 +55,9 @@ impl<I: Isa, S: Storage> Operator for Conv<I, S> {
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
         let shape = check_conv(params, rows, image)?;
-        let out_c = usize::from(params.window.out_c);
         let tensors = [params.input, params.output];
         check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
-        if let Some(coded) = check_coded::<S>(params, image) {
-            return coded;
-        }
-        check_data::<i8>(image, params.weights, out_c.checked_mul(shape.taps))?;
-        check_data::<i32>(image, params.bias, Some(out_c))?;
-        check_data::<i32>(image, params.multipliers, Some(out_c))
+        check_constants::<S>(params, shape.taps, image)
     }
 
     // Not inlined, so that the stack holds the frame of one operator only.
@@ -85,23 +78,18 @@ impl<I: Isa, S: Storage> Operator for Conv<I, S> {
             max: params.act_max,
         };
         let mut source = Rows::<S>::new(params, &shape, &tensors, (decoder, buffer))?;
-        for group in 0..usize::from(params.groups) {
+        for_each_part(params.groups.into(), shape.group_out, |group, first, left| {
             let patches = patches(params, group, &shape, &tensors, rings)?;
-            let mut first = group.checked_mul(shape.group_out)?;
-            let end = first.checked_add(shape.group_out)?;
-            while first < end {
-                let constants = source.next(end.wrapping_sub(first))?;
-                let channels = Channels { constants, taps: shape.taps, requantizer };
-                for_each_span(params, &rows, rings, &tensors, |span| {
-                    let out_c = usize::from(params.window.out_c);
-                    let out = span.out.slice(first, span.out.len().checked_sub(first)?)?;
-                    let span = Span { out, ..span };
-                    channels.blocks::<I>(&patches, &span, out_c, gathered)
-                })?;
-                first = first.wrapping_add(constants.bias.len());
-            }
-        }
-        Some(())
+            let constants = source.next(left)?;
+            let channels = Channels { constants, taps: shape.taps, requantizer };
+            for_each_span(params, &rows, rings, &tensors, |span| {
+                let out_c = usize::from(params.window.out_c);
+                let out = span.out.slice(first, span.out.len().checked_sub(first)?)?;
+                let span = Span { out, ..span };
+                channels.blocks::<I>(&patches, &span, out_c, gathered)
+            })?;
+            Some(constants.bias.len())
+        })
     }
 }
 

@@ -20,7 +20,8 @@ use fixie_format::{Image, op};
 use crate::arch::blocked::{BLOCK, Filters, PATCH_WORDS};
 use crate::arch::{Isa, Native};
 use crate::coded::{
-    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decoded_len, decoder,
+    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decode_channels, decoded_len,
+    decoder, for_each_part,
 };
 use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
@@ -95,17 +96,7 @@ impl Order for ChannelOrder {
         _channels: usize,
         words: &mut [u32],
     ) -> Option<()> {
-        for channel in words.chunks_mut(blocked::channel_words(blocked::quads(self.taps))) {
-            let [bias, multiplier, weights @ ..] = channel else {
-                return None;
-            };
-            *bias = decoder.bias() as u32;
-            *multiplier = decoder.multiplier() as u32;
-            weights.fill(0);
-            let weights: &mut [i8] = bytemuck::must_cast_slice_mut(weights);
-            decoder.weights(weights, Grid::line(self.taps, 1))?;
-        }
-        Some(())
+        decode_channels(decoder, words, self.words(1)?, Grid::line(self.taps, 1))
     }
 }
 
@@ -147,27 +138,22 @@ impl<I: Isa, S: Storage> Operator for ConvBlocked<I, S> {
         let order = ChannelOrder::new(&shape);
         let words = order.words(params.window.out_c.into())?;
         let mut source = Source::<_, S>::new(params, order, words, &tensors, (decoder, buffer))?;
-        for group in 0..usize::from(params.groups) {
-            let patches = patches(params, group, &shape, &tensors, rings)?;
-            let mut first_channel = group.checked_mul(shape.group_out)?;
-            let end = first_channel.checked_add(shape.group_out)?;
-            while first_channel < end {
-                let (stream, channels) = source.next(end.wrapping_sub(first_channel))?;
-                let mut kernel = Kernel::<I> {
-                    params,
-                    shape,
-                    patches,
-                    filters: Filters::new(stream, plan.quads, channels, params.out_zero)?,
-                    first_channel,
-                    patch: &mut *patch,
-                    stage: &mut *stage,
-                    pad: &*pad,
-                    isa: PhantomData,
-                };
-                for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
-                first_channel = first_channel.wrapping_add(channels);
-            }
-        }
+        for_each_part(params.groups.into(), shape.group_out, |group, first_channel, left| {
+            let (stream, channels) = source.next(left)?;
+            let mut kernel = Kernel::<I> {
+                params,
+                shape,
+                patches: patches(params, group, &shape, &tensors, rings)?,
+                filters: Filters::new(stream, plan.quads, channels, params.out_zero)?,
+                first_channel,
+                patch: &mut *patch,
+                stage: &mut *stage,
+                pad: &*pad,
+                isa: PhantomData,
+            };
+            for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+            Some(channels)
+        })?;
         limit::<I>(params, &rows, rings, &tensors)
     }
 }

@@ -24,7 +24,7 @@ use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Rows, Strip};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::coded::{
-    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decoded_len, decoder,
+    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decoded_len, decoder, for_each_part,
 };
 use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
@@ -94,6 +94,11 @@ impl Plan {
         }
     }
 
+    /// Words of the weights of all groups.
+    fn weights_words(&self, params: &op::Conv, shape: &Shape) -> Option<usize> {
+        self.order(shape).words(shape.group_out)?.checked_mul(params.groups.into())
+    }
+
     /// How constants are ordered.
     fn order(&self, shape: &Shape) -> PairOrder {
         PairOrder { row_taps: shape.row_taps, run_quads: self.run_quads, quads: self.quads }
@@ -112,13 +117,6 @@ pub fn scratch_len(params: &op::Conv, channels: usize) -> Option<usize> {
     let plan = Plan::new(params, &shape)?;
     let decoded = decoded_len(params, &plan.order(&shape), (channels, shape.group_out))?;
     plan.scratch_len()?.checked_add(decoded)
-}
-
-/// Words of the weights of all groups.
-pub fn weights_words(params: &op::Conv) -> Option<usize> {
-    let shape = Shape::new(params)?;
-    let order = Plan::new(params, &shape)?.order(&shape);
-    order.words(shape.group_out)?.checked_mul(params.groups.into())
 }
 
 /// The order of [`paired`].
@@ -200,14 +198,16 @@ impl<I: Isa, S: Storage> Operator for ConvPaired<I, S> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
-        check_conv(params, rows, image)?;
+        let shape = check_conv(params, rows, image)?;
         check_that(params.shift == 0, "shift")?;
         let aligned = tensor(image, params.input)?.offset.is_multiple_of(4);
         check_that(aligned, "input.offset")?;
         let tensors = [params.input, params.output];
         check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
+        let plan = Plan::new(params, &shape);
+        let words = plan.and_then(|plan| plan.weights_words(params, &shape));
         check_coded::<S>(params, image)
-            .unwrap_or_else(|| check_data::<u32>(image, params.weights, weights_words(params)))
+            .unwrap_or_else(|| check_data::<u32>(image, params.weights, words))
     }
 
     // Not inlined, so that the stack holds the frame of one operator only.
@@ -225,29 +225,24 @@ impl<I: Isa, S: Storage> Operator for ConvPaired<I, S> {
         let run_words = plan.run_quads.checked_mul(BLOCK)?.min(stage.len());
         let pad: &mut [i8] = bytemuck::must_cast_slice_mut(stage.get_mut(run_words..)?);
         pad.fill(params.pad_value);
-        let (order, words) = (plan.order(&shape), weights_words(params)?);
+        let (order, words) = (plan.order(&shape), plan.weights_words(params, &shape)?);
         let mut source = Source::<_, S>::new(params, order, words, &tensors, (decoder, buffer))?;
-        for group in 0..usize::from(params.groups) {
-            let patches = patches(params, group, &shape, &tensors, rings)?;
-            let mut first_channel = group.checked_mul(shape.group_out)?;
-            let end = first_channel.checked_add(shape.group_out)?;
-            while first_channel < end {
-                let (stream, channels) = source.next(end.wrapping_sub(first_channel))?;
-                let mut kernel = Kernel::<I> {
-                    params,
-                    plan,
-                    shape,
-                    patches,
-                    pairs: Pairs::new(stream, plan.quads, channels, params.out_zero)?,
-                    first_channel,
-                    patch: &mut *patch,
-                    stage: &mut *stage,
-                    isa: PhantomData,
-                };
-                for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
-                first_channel = first_channel.wrapping_add(channels);
-            }
-        }
+        for_each_part(params.groups.into(), shape.group_out, |group, first_channel, left| {
+            let (stream, channels) = source.next(left)?;
+            let mut kernel = Kernel::<I> {
+                params,
+                plan,
+                shape,
+                patches: patches(params, group, &shape, &tensors, rings)?,
+                pairs: Pairs::new(stream, plan.quads, channels, params.out_zero)?,
+                first_channel,
+                patch: &mut *patch,
+                stage: &mut *stage,
+                isa: PhantomData,
+            };
+            for_each_span(params, &rows, rings, &tensors, |span| kernel.span(&span))?;
+            Some(channels)
+        })?;
         limit::<I>(params, &rows, rings, &tensors)
     }
 }

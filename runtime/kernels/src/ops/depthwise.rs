@@ -20,13 +20,15 @@ use crate::arch::depthwise::{Channels, PADDING, Taps};
 use crate::arch::taps::MAX_TAPS;
 use crate::arch::view::Dst;
 use crate::arch::{Isa, Native};
-use crate::coded::{Coded, Decoder, Grid, Order, Storage, check_coded, decoded_len, decoder};
-use crate::memory::{Memory, Tensors, words_mut};
+use crate::coded::{
+    ArrayOrder, Coded, Constants, Decoder, Order, Storage, check_constants, decoded_len, decoder,
+};
+use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, check_conv, patches};
 use crate::ops::depthwise_strips::strips;
 use crate::ops::patch::{Patches, Shape};
-use crate::rule::{Rule, check_data, check_scratch, check_that};
+use crate::rule::{Rule, check_scratch, check_that};
 
 /// [`Opcode::Depthwise`](fixie_format::Opcode::Depthwise), its inner loops by `I`.
 pub struct Depthwise<I = Native, S = Coded>(PhantomData<(I, S)>);
@@ -35,40 +37,13 @@ pub struct Depthwise<I = Native, S = Coded>(PhantomData<(I, S)>);
 pub fn scratch_len(params: &op::Conv) -> Option<usize> {
     let (shape, channels) = (Shape::new(params)?, usize::from(params.window.out_c));
     let table = shape.taps.checked_mul(size_of::<u32>())?;
-    let decoded = decoded_len(params, &TapOrder { taps: shape.taps }, (channels, channels))?;
+    let decoded = decoded_len(params, &order(shape.taps), (channels, channels))?;
     table.checked_add(decoded)?.checked_add(params.window.in_c.into())
 }
 
-/// Decoded constants of all channels: biases, multipliers, weights `[taps][channels]`.
-struct TapOrder {
-    taps: usize,
-}
-
-impl Order for TapOrder {
-    const UNIT: usize = 1;
-
-    fn words(&self, channels: usize) -> Option<usize> {
-        let weights = channels.checked_mul(self.taps)?.div_ceil(size_of::<u32>());
-        weights.checked_add(channels.checked_mul(2)?)
-    }
-
-    #[inline(never)]
-    fn decode(
-        &self,
-        decoder: &mut Decoder<'_, '_>,
-        channels: usize,
-        words: &mut [u32],
-    ) -> Option<()> {
-        let (bias, rest) = words.split_at_mut_checked(channels)?;
-        let (multipliers, weights) = rest.split_at_mut_checked(channels)?;
-        let weights: &mut [i8] = bytemuck::must_cast_slice_mut(weights);
-        for (n, (bias, multiplier)) in bias.iter_mut().zip(multipliers).enumerate() {
-            *bias = decoder.bias() as u32;
-            *multiplier = decoder.multiplier() as u32;
-            decoder.weights(weights.get_mut(n..)?, Grid::line(self.taps, channels))?;
-        }
-        Some(())
-    }
+/// How constants are decoded: with weights `[taps][channels]`.
+fn order(taps: usize) -> ArrayOrder {
+    ArrayOrder { taps, by_tap: true }
 }
 
 impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
@@ -77,14 +52,8 @@ impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
         let shape = check_conv(params, rows, image)?;
         check_that(params.groups == params.window.in_c, "groups")?;
-        let out_c = usize::from(params.window.out_c);
         check_scratch(image, params.scratch, scratch_len(params), &[params.input, params.output])?;
-        if let Some(coded) = check_coded::<S>(params, image) {
-            return coded;
-        }
-        check_data::<i8>(image, params.weights, out_c.checked_mul(shape.taps))?;
-        check_data::<i32>(image, params.bias, Some(out_c))?;
-        check_data::<i32>(image, params.multipliers, Some(out_c))
+        check_constants::<S>(params, shape.taps, image)
     }
 
     // Not inlined, so that the stack holds the frame of one operator only.
@@ -95,9 +64,9 @@ impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
         let (in_c, out_c) = (usize::from(params.window.in_c), usize::from(params.window.out_c));
         let (decoder, scratch) = decoder::<S>(params, &tensors, scratch)?;
-        let (channels, scratch) = match decoder {
+        let (constants, scratch) = match decoder {
             Some(decoder) if S::DECODES => decoded(params, shape.taps, decoder, scratch)?,
-            _ => (stored(params, shape.taps, &tensors)?, scratch),
+            _ => (Constants::stored(params, shape.taps, &tensors)?, scratch),
         };
         let (table, padding) =
             scratch.split_at_mut_checked(shape.taps.checked_mul(size_of::<u32>())?)?;
@@ -109,7 +78,12 @@ impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
             patches: Patches { channels: in_c, ..patches(params, 0, &shape, &tensors, rings)? },
             // As many output channels as a group has see the same input channel.
             multiplier: shape.group_out,
-            channels,
+            channels: Channels::new(
+                constants.weights,
+                constants.bias,
+                constants.multipliers,
+                (params.shift, params.out_zero),
+            )?,
             table: bytemuck::try_cast_slice_mut(table).ok()?,
             padding,
             isa: PhantomData,
@@ -129,39 +103,19 @@ impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
     }
 }
 
-/// The channels as they lie in the image.
-fn stored<'a>(params: &op::Conv, taps: usize, tensors: &Tensors<'a>) -> Option<Channels<'a>> {
-    let out_c = usize::from(params.window.out_c);
-    Channels::new(
-        tensors.data(params.weights, out_c.checked_mul(taps)?)?,
-        tensors.data(params.bias, out_c)?,
-        tensors.data(params.multipliers, out_c)?,
-        (params.shift, params.out_zero),
-    )
-}
-
-/// The channels, decoded at the start of `scratch`, and the rest of that.
+/// The constants, decoded at the start of `scratch`, and the rest of that.
 fn decoded<'s>(
     params: &op::Conv,
     taps: usize,
     mut decoder: Decoder<'_, '_>,
     scratch: &'s mut [u8],
-) -> Option<(Channels<'s>, &'s mut [u8])> {
-    let (order, out_c) = (TapOrder { taps }, usize::from(params.window.out_c));
+) -> Option<(Constants<'s>, &'s mut [u8])> {
+    let (order, out_c) = (order(taps), usize::from(params.window.out_c));
     let len = order.words(out_c)?.checked_mul(size_of::<u32>())?;
     let (buffer, rest) = scratch.split_at_mut_checked(len)?;
     let buffer = words_mut(buffer)?;
     order.decode(&mut decoder, out_c, buffer)?;
-    let (bias, others) = buffer.split_at_checked(out_c)?;
-    let (multipliers, weights) = others.split_at_checked(out_c)?;
-    let weights: &[i8] = bytemuck::must_cast_slice(weights);
-    let channels = Channels::new(
-        weights.get(..out_c.checked_mul(taps)?)?,
-        bytemuck::must_cast_slice(bias),
-        bytemuck::must_cast_slice(multipliers),
-        (params.shift, params.out_zero),
-    )?;
-    Some((channels, rest))
+    Some((Constants::decoded(buffer, out_c, taps)?, rest))
 }
 
 /// A depthwise convolution.

@@ -21,7 +21,8 @@ use crate::arch::planar::{Channels, Lines, Outputs, Part, Planes, Window};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::coded::{
-    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decoded_len, decoder,
+    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decode_channels, decoded_len,
+    decoder,
 };
 use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
@@ -156,17 +157,7 @@ impl Order for ColumnOrder {
             columns: self.kernel_w,
             column_step: planar::column_words(self.kernel_h).wrapping_mul(size_of::<u32>()),
         };
-        for channel in words.chunks_mut(self.words(1)?.max(1)) {
-            let [bias, multiplier, columns @ ..] = channel else {
-                return None;
-            };
-            *bias = decoder.bias() as u32;
-            *multiplier = decoder.multiplier() as u32;
-            columns.fill(0);
-            let columns: &mut [i8] = bytemuck::must_cast_slice_mut(columns);
-            decoder.weights(columns, grid)?;
-        }
-        Some(())
+        decode_channels(decoder, words, self.words(1)?, grid)
     }
 }
 
@@ -219,12 +210,6 @@ pub fn works_in_place(params: &op::Conv) -> bool {
         && window.pad_top <= 2
 }
 
-/// Words of the weights of all channels.
-fn weights_words(params: &op::Conv) -> Option<usize> {
-    let (kernel_h, kernel_w) = (params.window.kernel_h, params.window.kernel_w);
-    planar::channel_words(kernel_h.into(), kernel_w.into())?.checked_mul(params.window.out_c.into())
-}
-
 impl<I: Isa, S: Storage> Operator for DepthwisePlanar<I, S> {
     type Params = op::Conv;
 
@@ -233,8 +218,9 @@ impl<I: Isa, S: Storage> Operator for DepthwisePlanar<I, S> {
         check_that(takes(params), "groups")?;
         let tensors = [params.input, params.output];
         check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
+        let words = ColumnOrder::new(params).words(params.window.out_c.into());
         check_coded::<S>(params, image)
-            .unwrap_or_else(|| check_data::<u32>(image, params.weights, weights_words(params)))
+            .unwrap_or_else(|| check_data::<u32>(image, params.weights, words))
     }
 
     // Not inlined, so that the stack holds the frame of one operator only.
@@ -247,13 +233,8 @@ impl<I: Isa, S: Storage> Operator for DepthwisePlanar<I, S> {
         let order = ColumnOrder::new(params);
         let four = if decoder.is_some() { order.words(planar::CHANNELS)? } else { 0 };
         let (buffer, scratch) = words_mut(scratch)?.split_at_mut_checked(four)?;
-        let mut source = Source::<_, S>::new(
-            params,
-            order,
-            weights_words(params)?,
-            &tensors,
-            (decoder, buffer),
-        )?;
+        let words = order.words(params.window.out_c.into())?;
+        let mut source = Source::<_, S>::new(params, order, words, &tensors, (decoder, buffer))?;
         let plan = Plan::within(params, size_of_val(scratch))?;
         let (planes, table) = scratch.split_at_mut_checked(plan.planes_words)?;
         let table = table.get_mut(..plan.table_words)?;

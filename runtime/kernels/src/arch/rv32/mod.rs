@@ -6,7 +6,7 @@
 use core::arch::global_asm;
 
 use crate::arch::blocked::{BLOCK, Filters};
-use crate::arch::depthwise::{Channels, PADDING, Taps};
+use crate::arch::depthwise::{Channels, Taps};
 use crate::arch::view::Dst;
 use crate::arch::{Isa, scalar};
 use crate::requantize::Requantizer;
@@ -110,12 +110,7 @@ impl Isa for Rv32 {
             return scalar::depthwise_pixels(channels, taps, out);
         };
         let source = taps.memory().as_ptr();
-        let padding = taps.padding().as_ptr().addr().wrapping_sub(source.addr()) as u32;
-        for tap in taps.table_mut() {
-            if *tap == PADDING {
-                *tap = padding;
-            }
-        }
+        taps.locate_padding();
         let table = taps.table().as_ptr_range();
         for pixel in 0..taps.pixels() {
             let out = out.slice(pixel.wrapping_mul(count), count)?;

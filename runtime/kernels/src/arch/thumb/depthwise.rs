@@ -1,6 +1,6 @@
 //! The loop of `Depthwise`: some channels of a pixel, whose taps are looked up in a table.
 
-use crate::arch::depthwise::{Channels, PADDING, Taps};
+use crate::arch::depthwise::{Channels, Taps};
 use crate::arch::scalar;
 use crate::arch::view::Dst;
 
@@ -52,14 +52,7 @@ pub fn pixels(channels: &Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>) ->
         return scalar::depthwise_pixels(channels, taps, out);
     }
     let source = taps.memory().as_ptr();
-    let padding = taps.padding().as_ptr().addr().wrapping_sub(source.addr()) as u32;
-    if taps.see_padding() {
-        for tap in taps.table_mut() {
-            if *tap == PADDING {
-                *tap = padding;
-            }
-        }
-    }
+    taps.locate_padding();
     let table = taps.table().as_ptr_range();
     let whole_passes = taps.table().len().checked_next_multiple_of(UNROLL)?;
     let skipped = whole_passes.checked_sub(taps.table().len())?;
