@@ -41,7 +41,7 @@ pub use x86::X86;
 
 use neighbours::Neighbours;
 use paired::{BLOCK, Pairs, Strip};
-use planar::{Channels, Lines, Planes};
+use planar::{Channels, Placed, Planes};
 use sum::Sum;
 use taps::{TapFilters, TapStrip};
 use view::{Dst, Src};
@@ -190,14 +190,9 @@ pub trait Isa {
         scalar::planar_fill(planes, value);
     }
 
-    /// Copies pixels to four planes, from `row_pair` and `column` on.
-    fn planar_expand(
-        lines: &Lines<'_>,
-        planes: &mut Planes<'_>,
-        row_pair: usize,
-        column: usize,
-    ) -> Option<()> {
-        scalar::planar_expand(lines, planes, row_pair, column)
+    /// Copies pixels of four channels, of which `channel` is the first, to their planes.
+    fn planar_expand(placed: &Placed<'_>, channel: usize, planes: &mut Planes<'_>) -> Option<()> {
+        scalar::planar_expand(placed, channel, planes)
     }
 
     /// All outputs of some channels whose planes are complete. `table` has

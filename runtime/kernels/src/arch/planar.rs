@@ -4,6 +4,9 @@
 //! pairs, so that two taps of a column can be one word. In which order the lanes of four planes lie
 //! is the instruction set's affair.
 
+use core::num::NonZeroUsize;
+use core::ptr;
+
 use fixie_format::op::planar;
 
 use crate::arch::view::{Dst, Src};
@@ -54,6 +57,15 @@ impl Window {
         last.checked_add(extent)?.checked_add(1)
     }
 
+    /// The stride of a kernel for which there are loops of their own: one of 3×3 taps without gaps, at
+    /// strides of 1 or 2.
+    pub fn square_stride(&self) -> Option<NonZeroUsize> {
+        let square = (self.kernel_h, self.kernel_w, self.dilation_w) == (3, 3, 1)
+            && self.stride_h == self.stride_w
+            && matches!(self.stride_w, 1 | 2);
+        if square { NonZeroUsize::new(self.stride_w) } else { None }
+    }
+
     /// Words of one plane; `None` if they overflow.
     pub fn plane_words(&self) -> Option<usize> {
         self.row_pairs.checked_mul(self.columns)
@@ -97,6 +109,15 @@ impl<'a> Outputs<'a> {
         inside.then_some(Self { out, first, rows, columns, row_step, column_step, last })
     }
 
+    /// The same of another channel, `channels` behind; `None` if they leave the bytes.
+    #[inline(always)]
+    pub fn behind(&self, channels: usize) -> Option<Self> {
+        let last = self.last.checked_add(channels)?;
+        let inside = last < self.out.len();
+        // Cannot overflow: `last` is not below `first`.
+        inside.then_some(Self { first: self.first.wrapping_add(channels), last, ..*self })
+    }
+
     /// The first one, for an assembly loop.
     pub fn first(&self) -> *mut i8 {
         self.out.as_mut_ptr().wrapping_add(self.first)
@@ -131,11 +152,29 @@ impl<'a> Outputs<'a> {
     }
 }
 
+/// What some outputs see of a plane: all that is the same for every channel.
+pub struct Sight<'a> {
+    window: &'a Window,
+    first_pair: usize,
+    outputs: Outputs<'a>,
+}
+
+impl<'a> Sight<'a> {
+    /// Outputs of a first channel, which see row pair `first_pair` and those behind it; the last one
+    /// of a plane is followed by the first one. `None` if their windows need more than planes of
+    /// `window` have.
+    pub fn new(window: &'a Window, first_pair: usize, outputs: Outputs<'a>) -> Option<Self> {
+        let fits = window.row_pairs_for(outputs.rows)? <= window.row_pairs
+            && window.columns_for(outputs.columns)? <= window.columns
+            && first_pair < window.row_pairs
+            && [window.kernel_h, window.stride_h, window.stride_w].iter().all(|&n| n != 0);
+        fits.then_some(Self { window, first_pair, outputs })
+    }
+}
+
 /// Some channels: their planes, their weights, their outputs.
-#[derive(Clone, Copy)]
 pub struct Channels<'a> {
-    window: Window,
-    planes: &'a [u32],
+    planes: &'a Planes<'a>,
     skipped: usize,
     first_pair: usize,
     streams: &'a [u32],
@@ -143,46 +182,36 @@ pub struct Channels<'a> {
     zero: i8,
 }
 
-/// Which part of four planes is looked at.
-#[derive(Clone, Copy)]
-pub struct Part {
-    /// Channels that are left out.
-    pub skipped: usize,
-    /// The first row pair that outputs see; the last one of a plane is followed by the first one.
-    pub first_pair: usize,
-}
-
 impl<'a> Channels<'a> {
-    /// The channels of a part of four planes. Their `streams`, see [`planar`], lie one behind the
-    /// other, and their outputs side by side: `outputs` are those of the first. `zero` is the
-    /// output's zero point.
+    /// Those of four planes but the first `skipped`, from channel `first` on. Their `streams`, see
+    /// [`planar`], lie one behind the other, and their outputs side by side. `zero` is the output's
+    /// zero point.
     ///
-    /// `None` if the windows of the outputs need more than the planes have, or if there are not as
-    /// many channels in all of them.
+    /// `None` if the planes are not those which are seen, or if there are not as many channels in all
+    /// of them.
+    #[inline(always)]
     pub fn new(
-        window: Window,
-        (planes, part): (&'a [u32], Part),
+        planes: &'a Planes<'a>,
+        sight: &Sight<'a>,
+        (first, skipped): (usize, usize),
         streams: &'a [u32],
-        outputs: Outputs<'a>,
         zero: i8,
     ) -> Option<Self> {
-        let Part { skipped, first_pair } = part;
+        let window = planes.window;
         let count = planar::CHANNELS.checked_sub(skipped)?;
         let words = planar::channel_words(window.kernel_h, window.kernel_w)?;
-        let fits = window.row_pairs_for(outputs.rows)? <= window.row_pairs
-            && window.columns_for(outputs.columns)? <= window.columns
+        let outputs = sight.outputs.behind(first)?;
+        let fits = ptr::eq(window, sight.window)
             && count != 0
-            && window.plane_words()?.checked_mul(planar::CHANNELS)? == planes.len()
             && words.checked_mul(count)? == streams.len()
-            && first_pair < window.row_pairs
-            && outputs.last.checked_add(count)? <= outputs.out.len()
-            && [window.kernel_h, window.stride_h, window.stride_w].iter().all(|&n| n != 0);
-        fits.then_some(Self { window, planes, skipped, first_pair, streams, outputs, zero })
+            && outputs.last.checked_add(count)? <= outputs.out.len();
+        let first_pair = sight.first_pair;
+        fits.then_some(Self { planes, skipped, first_pair, streams, outputs, zero })
     }
 
     /// The kernel and the planes' extents.
-    pub fn window(&self) -> &Window {
-        &self.window
+    pub fn window(&self) -> &'a Window {
+        self.planes.window
     }
 
     /// Number of channels.
@@ -192,7 +221,7 @@ impl<'a> Channels<'a> {
     }
 
     /// The planes of all four channels.
-    pub fn planes(&self) -> &'a [u32] {
+    pub fn planes(&self) -> &'a Planes<'a> {
         self.planes
     }
 
@@ -230,14 +259,16 @@ pub struct Lines<'a> {
     count: usize,
     pairs: usize,
     pair_step: usize,
+    /// How many bytes there are behind those which are read, in both rows.
+    rest: usize,
 }
 
 impl<'a> Lines<'a> {
     /// `count` pixels of each row of a pair from its start on, `steps` bytes apart, of a single
-    /// pair of rows; `None` if they leave it or there are none.
+    /// pair of rows; `None` if they leave it or there are none. A row of pixels 0 bytes apart is
+    /// the same for all channels.
     pub fn pair(rows: [Src<'a>; 2], steps: [usize; 2], count: usize) -> Option<Self> {
-        let lines = Self { rows, steps, count, pairs: 1, pair_step: 0 };
-        lines.are_inside()?.then_some(lines)
+        Self { rows, steps, count, pairs: 1, pair_step: 0, rest: 0 }.measured()
     }
 
     /// `count` pixels of `pairs` pairs of rows from the starts of the first pair on: pixels `step`
@@ -247,24 +278,43 @@ impl<'a> Lines<'a> {
         (count, step): (usize, usize),
         (pairs, pair_step): (usize, usize),
     ) -> Option<Self> {
-        let lines = Self { rows, steps: [step; 2], count, pairs, pair_step };
-        lines.are_inside()?.then_some(lines)
+        Self { rows, steps: [step; 2], count, pairs, pair_step, rest: 0 }.measured()
     }
 
-    fn are_inside(&self) -> Option<bool> {
+    /// From `row_pair` and `column` of planes of `window` on; `None` if they leave those.
+    pub fn place(self, window: &'a Window, row_pair: usize, column: usize) -> Option<Placed<'a>> {
+        let inside = row_pair.checked_add(self.pairs)? <= window.row_pairs
+            && column.checked_add(self.count)? <= window.columns;
+        inside.then_some(Placed { lines: self, row_pair, column, window })
+    }
+
+    /// The rows from the pixel of another channel on, `channels` behind; `None` if four channels from
+    /// there on leave the rows.
+    #[inline(always)]
+    pub fn rows(&self, channels: usize) -> Option<[Src<'a>; 2]> {
+        (channels <= self.rest).then_some(())?;
+        let behind = |row: Src<'a>, step| {
+            if step == 0 {
+                Some(row)
+            } else {
+                row.slice(channels, row.len().checked_sub(channels)?)
+            }
+        };
+        let ([upper, lower], [upper_step, lower_step]) = (self.rows, self.steps);
+        Some([behind(upper, upper_step)?, behind(lower, lower_step)?])
+    }
+
+    /// With `rest`; `None` if there is not enough to read.
+    fn measured(self) -> Option<Self> {
         let last_pair = self.pairs.checked_sub(1)?.checked_mul(self.pair_step)?;
         let last_pixel = self.count.checked_sub(1)?;
-        let mut inside = true;
+        let mut rest = usize::MAX;
         for (row, step) in self.rows.iter().zip(self.steps) {
             let last = last_pair.checked_add(last_pixel.checked_mul(step)?)?;
-            inside &= last.checked_add(planar::CHANNELS)? <= row.len();
+            let behind = row.len().checked_sub(last.checked_add(planar::CHANNELS)?)?;
+            rest = if step == 0 { rest } else { rest.min(behind) };
         }
-        Some(inside)
-    }
-
-    /// The bytes of each row of the first pair, from the first pixel's first channel on.
-    pub fn rows(&self) -> [Src<'a>; 2] {
-        self.rows
+        Some(Self { rest, ..self })
     }
 
     /// Bytes from one pixel to the next in each row; the same if there is more than one pair.
@@ -288,22 +338,54 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Lines, and where in each of four planes they belong.
+pub struct Placed<'a> {
+    lines: Lines<'a>,
+    row_pair: usize,
+    column: usize,
+    window: &'a Window,
+}
+
+impl<'a> Placed<'a> {
+    /// What is copied.
+    pub fn lines(&self) -> &Lines<'a> {
+        &self.lines
+    }
+
+    /// The row pair of the first.
+    pub fn row_pair(&self) -> usize {
+        self.row_pair
+    }
+
+    /// The column of the first pixels.
+    pub fn column(&self) -> usize {
+        self.column
+    }
+}
+
 /// Four planes, one behind the other.
 pub struct Planes<'a> {
     words: &'a mut [u32],
-    window: Window,
+    window: &'a Window,
+    square_stride: Option<NonZeroUsize>,
 }
 
 impl<'a> Planes<'a> {
     /// The planes of `window` in `words`; `None` if that has another length.
-    pub fn new(words: &'a mut [u32], window: &Window) -> Option<Self> {
+    pub fn new(words: &'a mut [u32], window: &'a Window) -> Option<Self> {
         let len = window.plane_words()?.checked_mul(planar::CHANNELS)?;
-        (len == words.len()).then_some(Self { words, window: *window })
+        (len == words.len()).then_some(())?;
+        Some(Self { words, window, square_stride: window.square_stride() })
+    }
+
+    /// The kernel's [`square_stride`](Window::square_stride).
+    pub fn square_stride(&self) -> Option<usize> {
+        self.square_stride.map(NonZeroUsize::get)
     }
 
     /// The kernel and the planes' extents.
-    pub fn window(&self) -> &Window {
-        &self.window
+    pub fn window(&self) -> &'a Window {
+        self.window
     }
 
     /// All words.
@@ -327,12 +409,12 @@ impl<'a> Planes<'a> {
         self.window.columns
     }
 
-    /// Where lines from row pair `row_pair` and `column` on start in each plane; `None` if they
-    /// leave it.
-    pub fn place(&self, lines: &Lines<'_>, row_pair: usize, column: usize) -> Option<usize> {
-        let inside = row_pair.checked_add(lines.pairs)? <= self.window.row_pairs
-            && column.checked_add(lines.count)? <= self.window.columns;
-        inside.then(|| row_pair.wrapping_mul(self.window.columns).wrapping_add(column))
+    /// Where lines start in each plane, inside which all of them lie; `None` if their place is one in
+    /// other planes.
+    #[inline(always)]
+    pub fn start(&self, placed: &Placed<'_>) -> Option<usize> {
+        let at = || placed.row_pair.wrapping_mul(self.window.columns).wrapping_add(placed.column);
+        ptr::eq(self.window, placed.window).then(at)
     }
 }
 

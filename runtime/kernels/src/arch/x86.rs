@@ -8,7 +8,7 @@ use std::arch::is_x86_feature_detected;
 use crate::arch::blocked::{self, Filters};
 use crate::arch::depthwise::{self, Taps};
 use crate::arch::paired::{BLOCK, Pairs, Strip};
-use crate::arch::planar::{Channels, Lines, Planes};
+use crate::arch::planar::{Channels, Placed, Planes};
 use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, scalar, vectors};
@@ -67,8 +67,6 @@ loops! {
     ) -> Option<()>;
     fn sums(sum: &Sum, a: Src<'_>, b: Src<'_>, out: Dst<'_>) -> Option<()>;
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) -> ();
-    fn planar_expand(
-        lines: &Lines<'_>, planes: &mut Planes<'_>, row_pair: usize, column: usize
-    ) -> Option<()>;
+    fn planar_expand(placed: &Placed<'_>, channel: usize, planes: &mut Planes<'_>) -> Option<()>;
     fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()>;
 }

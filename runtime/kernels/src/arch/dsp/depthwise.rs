@@ -16,7 +16,7 @@ use core::arch::global_asm;
 
 use fixie_format::op::planar;
 
-use crate::arch::planar::{Channels, Lines, Planes, Window};
+use crate::arch::planar::{Channels, Placed, Planes, Window};
 
 global_asm!(include_str!("depthwise.s"), options(raw));
 
@@ -94,14 +94,9 @@ unsafe extern "C" {
 
 /// See [`Isa::planar_expand`](crate::arch::Isa::planar_expand). In the order
 /// `[row pair][column][row]`.
-pub fn expand(
-    lines: &Lines<'_>,
-    planes: &mut Planes<'_>,
-    row_pair: usize,
-    column: usize,
-) -> Option<()> {
-    let at = planes.place(lines, row_pair, column)?;
-    let [upper, lower] = lines.rows();
+pub fn expand(placed: &Placed<'_>, channel: usize, planes: &mut Planes<'_>) -> Option<()> {
+    let (at, lines) = (planes.start(placed)?, placed.lines());
+    let [upper, lower] = lines.rows(channel)?;
     let (mut count, mut pairs) = (lines.count(), lines.pair_count());
     let [mut upper_step, mut lower_step] = lines.steps();
     let row_len = count.wrapping_mul(upper_step);
@@ -124,7 +119,7 @@ pub fn expand(
     };
     // SAFETY: it reads four bytes at each of `count` steps of both rows of every pair, which
     // `Lines` found inside (with more than one pair the steps are the same); it writes `count`
-    // words of each of `pairs` row pairs from `at` on of each of the four planes, which `place`
+    // words of each of `pairs` row pairs from `at` on of each of the four planes, which `start`
     // found inside the plane, and `Planes::new` all planes inside its words. The counts are not 0.
     // The planes are exclusive, so no row overlaps them.
     unsafe { fixie_planar_expand(&args) };
@@ -133,9 +128,9 @@ pub fn expand(
 
 /// See [`Isa::planar_channels`](crate::arch::Isa::planar_channels).
 pub fn channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
-    let window = channels.window();
     let args = channels_args(channels);
-    if is_square(window) && window.stride_h == 1 {
+    let stride = channels.planes().square_stride();
+    if stride == Some(1) {
         // SAFETY: by `Channels::new` each plane has the rows and columns that the windows of all
         // outputs see, in whole row pairs, the last of which is followed by the first; the last
         // of an odd number of output rows sees whole pairs too. The outputs lie in `out`, by
@@ -143,7 +138,7 @@ pub fn channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
         // them. Each stream has five words: bias, multiplier, three columns.
         unsafe { fixie_planar_3x3(&args) };
         Some(())
-    } else if is_square(window) {
+    } else if stride.is_some() {
         // SAFETY: as above.
         unsafe { fixie_planar_3x3_s2(&args) };
         Some(())
@@ -152,18 +147,12 @@ pub fn channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
     }
 }
 
-/// Whether the kernel has a loop of its own.
-fn is_square(window: &Window) -> bool {
-    (window.kernel_h, window.kernel_w, window.dilation_w) == (3, 3, 1)
-        && matches!((window.stride_h, window.stride_w), (1, 1) | (2, 2))
-}
-
 fn channels_args(channels: &Channels<'_>) -> ChannelsArgs {
     let (window, outputs) = (channels.window(), channels.outputs());
     let row_bytes = window.columns.wrapping_mul(4);
     let plane_words = window.row_pairs.wrapping_mul(window.columns);
     let skipped_words = plane_words.wrapping_mul(channels.skipped());
-    let plane = channels.planes().as_ptr().wrapping_add(skipped_words);
+    let plane = channels.planes().words().as_ptr().wrapping_add(skipped_words);
     ChannelsArgs {
         zero: channels.zero().into(),
         column_step: outputs.column_step(),

@@ -9,7 +9,7 @@ mod depthwise;
 
 use crate::arch::Isa;
 use crate::arch::paired::{BLOCK, Pairs, Strip};
-use crate::arch::planar::{Channels, Lines, Planes};
+use crate::arch::planar::{Channels, Placed, Planes};
 use crate::arch::view::{Dst, Src};
 
 /// The DSP extension: two 16-bit multiplications per instruction.
@@ -44,13 +44,8 @@ impl Isa for Dsp {
         conv::clamp(bytes, bounds);
     }
 
-    fn planar_expand(
-        lines: &Lines<'_>,
-        planes: &mut Planes<'_>,
-        row_pair: usize,
-        column: usize,
-    ) -> Option<()> {
-        depthwise::expand(lines, planes, row_pair, column)
+    fn planar_expand(placed: &Placed<'_>, channel: usize, planes: &mut Planes<'_>) -> Option<()> {
+        depthwise::expand(placed, channel, planes)
     }
 
     fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {

@@ -10,7 +10,7 @@ mod vectors;
 
 use crate::arch::Isa;
 use crate::arch::neighbours::Neighbours;
-use crate::arch::planar::{Channels, Lines, Planes};
+use crate::arch::planar::{Channels, Placed, Planes};
 use crate::arch::sum::Sum;
 use crate::arch::taps::{TapFilters, TapStrip};
 use crate::arch::vectors as isa_vectors;
@@ -42,13 +42,8 @@ impl Isa for Helium {
         planar::fill(planes, value);
     }
 
-    fn planar_expand(
-        lines: &Lines<'_>,
-        planes: &mut Planes<'_>,
-        row_pair: usize,
-        column: usize,
-    ) -> Option<()> {
-        planar::expand(lines, planes, row_pair, column)
+    fn planar_expand(placed: &Placed<'_>, channel: usize, planes: &mut Planes<'_>) -> Option<()> {
+        planar::expand(placed, channel, planes)
     }
 
     fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {

@@ -81,14 +81,15 @@ fixie_helium_planar_expand:
 @ r0, r2 sums of the upper row, r4, r6 of the lower one; r1 words in the plane, r7 those for the lower
 @ row at a stride of 2, or the step of r1 if exchanged; r3 where outputs go, r5 bytes between every second column; r8 bias; r9 bytes
 @ to the rows' words, r10 zero point, r11 the rows' outputs
-@ q0 what is seen, sums; q1 multiplier, q2 offsets of the four outputs, q4-q7 weights
+@ q0 what is seen, sums; q1 multiplier, q2 offsets of the four outputs, q4-q7 weights; q3 at a stride of
+@ 2 what is seen, if exchanged the offsets of an odd last column's two outputs
     .equ PLANAR_ZERO, 0
     .equ PLANAR_COLUMN_STEP, 4         @ bytes between outputs
     .equ PLANAR_ROW_STEP, 8
     .equ PLANAR_COLUMNS, 12            @ outputs of a row, at least 2
     .equ PLANAR_ROWS, 16               @ at least 1
     .equ PLANAR_PLANE, 20              @ of the first channel
-    .equ PLANAR_OUT, 24
+    .equ PLANAR_OUT, 24                @ behind PLANAR_PLANE
     .equ PLANAR_STREAMS, 28
     .equ PLANAR_CHANNELS, 32
     .equ PLANAR_ROW_LEN, 36            @ bytes of a row of words, and of a plane
@@ -106,6 +107,18 @@ fixie_helium_planar_expand:
     add     r9, r9, r2
     subs    r2, r9, r4
     csel    r9, r2, r9, hs
+    .endm
+
+@ Requantises the sums in r0, \second, r4, \fourth and stores them \offsets behind r3.
+    .macro STORE second, fourth, offsets
+    vmov    q0[2], q0[0], r0, r4
+    vmov    q0[3], q0[1], \second, \fourth
+    vadd.i32 q0, q0, r8
+    vrmulh.s32 q0, q0, q1
+    vadd.i32 q0, q0, r10
+    vqmovnb.s32 q0, q0
+    vqmovnb.s16 q0, q0
+    vstrb.32 q0, [r3, \offsets]
     .endm
 
     .macro FOUR_OUTPUTS stride, down
@@ -132,14 +145,7 @@ fixie_helium_planar_expand:
     vmladav.s8 r2, q0, q4
     vmladav.s8 r6, q3, q4
     .endif
-    vmov    q0[2], q0[0], r0, r4
-    vmov    q0[3], q0[1], r2, r6
-    vadd.i32 q0, q0, r8
-    vrmulh.s32 q0, q0, q1
-    vadd.i32 q0, q0, r10
-    vqmovnb.s32 q0, q0
-    vqmovnb.s16 q0, q0
-    vstrb.32 q0, [r3, q2]
+    STORE   r2, r6, q2
     .endm
 
     .macro PLANAR_3X3 name, stride, down
@@ -182,6 +188,8 @@ fixie_helium_planar_expand:
     vmov    q2[2], q2[0], r0, r2
     vmov    q2[3], q2[1], r1, r3
     .if \down
+    vmov    q3[2], q3[0], r0, r2
+    vmov    q3[3], q3[1], r0, r2
     ldr     r7, [r12, #PLANAR_WORD_STEP]
     .endif
     ldr     r9, [r12, #PLANAR_FIRST]
@@ -199,6 +207,9 @@ fixie_helium_planar_expand:
     ldr     r2, [r12, #PLANAR_COLUMN_STEP]
     vmov    q2[2], q2[0], r0, r0
     vmov    q2[3], q2[1], r2, r2
+    .if \down
+    vdup.32 q3, r0
+    .endif
     .if \stride == 1
     vmov    q6, q4
     vmov    q7, q5
@@ -218,11 +229,16 @@ fixie_helium_planar_expand:
 5:  FOUR_OUTPUTS \stride, \down
     add     r3, r3, r5
     le      lr, 5b
-    @ Going down, columns are even.
-    .if \down == 0
     ldr     r0, [r12, #PLANAR_COLUMNS]
     lsls    r0, r0, #31
     beq     6f
+    .if \down
+    @ An odd last one has no other beside it.
+    vldrb.u8 q0, [r1]
+    vmladav.s8 r0, q0, q4
+    vmladav.s8 r4, q0, q6
+    STORE   r0, r4, q3
+    .else
     @ Of an odd number of columns the last but one is computed twice.
     .if \stride == 1
     subs    r1, r1, #4
@@ -239,13 +255,11 @@ fixie_helium_planar_expand:
     ldr     r0, [r12, #PLANAR_LEFT]
     subs    r0, r0, #2
     bpl     2b
-    ldr     r0, [r12, #PLANAR_PLANE]
-    ldr     r1, [r12, #PLANAR_PLANE_LEN]
-    adds    r0, r0, r1
-    str     r0, [r12, #PLANAR_PLANE]
-    ldr     r0, [r12, #PLANAR_OUT]
-    adds    r0, r0, #1
-    str     r0, [r12, #PLANAR_OUT]
+    ldrd    r0, r1, [r12, #PLANAR_PLANE]
+    ldr     r2, [r12, #PLANAR_PLANE_LEN]
+    adds    r0, r0, r2
+    adds    r1, r1, #1
+    strd    r0, r1, [r12, #PLANAR_PLANE]
     ldr     r0, [r12, #PLANAR_CHANNELS]
     subs    r0, r0, #1
     str     r0, [r12, #PLANAR_CHANNELS]

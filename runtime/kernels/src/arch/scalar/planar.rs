@@ -2,7 +2,7 @@
 
 use fixie_format::op::planar::{self, CHANNELS};
 
-use crate::arch::planar::{Channels, Lines, Planes};
+use crate::arch::planar::{Channels, Placed, Planes};
 use crate::arch::scalar::{pieces, pieces_mut};
 use crate::requantize::Requantizer;
 
@@ -16,19 +16,16 @@ pub fn planar_fill(planes: &mut Planes<'_>, value: i8) {
 /// See [`Isa::planar_expand`](crate::arch::Isa::planar_expand). The lanes of the four planes lie in the order
 /// `[row][column][channel]`, so that four channels can be computed at a time.
 #[inline(always)]
-pub fn planar_expand(
-    lines: &Lines<'_>,
-    planes: &mut Planes<'_>,
-    row_pair: usize,
-    column: usize,
-) -> Option<()> {
-    planes.place(lines, row_pair, column)?;
+pub fn planar_expand(placed: &Placed<'_>, channel: usize, planes: &mut Planes<'_>) -> Option<()> {
+    planes.start(placed)?;
+    let (lines, row_pair, column) = (placed.lines(), placed.row_pair(), placed.column());
+    let seen = lines.rows(channel)?;
     let row_len = planes.columns().checked_mul(CHANNELS)?;
     let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(planes.words_mut());
     let first_row = row_pair.checked_mul(2)?.checked_mul(row_len)?;
     let rows = pieces_mut(lanes.get_mut(first_row..)?, row_len);
     for (y, lanes) in rows.take(lines.pair_count().checked_mul(2)?).enumerate() {
-        let (row, step) = (lines.rows().get(y % 2).copied()?, *lines.steps().get(y % 2)?);
+        let (row, step) = (*seen.get(y % 2)?, *lines.steps().get(y % 2)?);
         let first = (y / 2).checked_mul(lines.pair_step())?;
         let pixels = lanes.as_chunks_mut::<CHANNELS>().0.iter_mut().skip(column);
         for (x, pixel) in pixels.take(lines.count()).enumerate() {
@@ -129,7 +126,7 @@ fn planar_sums<const N: usize>(
     x: usize,
 ) -> Option<[[i32; CHANNELS]; N]> {
     let window = channels.window();
-    let (lanes, _) = bytemuck::must_cast_slice::<u32, i16>(channels.planes()).as_chunks();
+    let (lanes, _) = bytemuck::must_cast_slice::<u32, i16>(channels.planes().words()).as_chunks();
     let rows = window.row_pairs.checked_mul(2)?;
     let first_row = channels.first_pair().checked_mul(2)?;
     let first_row = first_row.checked_add(y.checked_mul(window.stride_h)?)?;
