@@ -50,13 +50,15 @@ pub struct Board {
     pub ram: Region,
     /// What writes its flash.
     pub programmer: Programmer,
-    /// The crate with what is on it; none for a board that only measures.
-    pub family: Option<Family>,
+    /// The crate with what is on it.
+    pub family: Family,
 }
 
 /// The boards that share a crate: those with chips of one HAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
+    /// nRF51 of Nordic, with nrf51-hal.
+    Nrf51,
     /// nRF52 of Nordic, with embassy-nrf.
     Nrf52,
     /// STM32, with embassy-stm32.
@@ -71,6 +73,7 @@ impl Family {
     /// The crate's folder below `firmware`.
     pub const fn workspace(self) -> &'static str {
         match self {
+            Self::Nrf51 => "boards/nrf51",
             Self::Nrf52 => "boards/nrf52",
             Self::Stm32 => "boards/stm32",
             Self::Rp => "boards/rp",
@@ -81,6 +84,7 @@ impl Family {
     /// The crate.
     pub const fn package(self) -> &'static str {
         match self {
+            Self::Nrf51 => "fixie-nrf51",
             Self::Nrf52 => "fixie-nrf52",
             Self::Stm32 => "fixie-stm32",
             Self::Rp => "fixie-rp",
@@ -130,7 +134,7 @@ pub const BOARDS: &[Board] = &[
         image: region(0x0020_0000, 2 * MIB),
         ram: region(0x3FC8_0000, 320 * KIB),
         programmer: Programmer::Espflash,
-        family: Some(Family::Esp32),
+        family: Family::Esp32,
     },
     Board {
         name: "microbit",
@@ -146,7 +150,7 @@ pub const BOARDS: &[Board] = &[
         image: region(0x0003_0000, 64 * KIB),
         ram: region(0x2000_0000, 16 * KIB),
         programmer: Programmer::Probe,
-        family: None,
+        family: Family::Nrf51,
     },
     Board {
         name: "nrf52840-dk",
@@ -162,7 +166,7 @@ pub const BOARDS: &[Board] = &[
         image: region(0x0008_0000, 512 * KIB),
         ram: region(0x2000_0000, 256 * KIB),
         programmer: Programmer::Probe,
-        family: Some(Family::Nrf52),
+        family: Family::Nrf52,
     },
     NUCLEO_F411RE,
     Board {
@@ -187,7 +191,7 @@ pub const BOARDS: &[Board] = &[
         image: region(0x0810_0000, MIB),
         ram: region(0x2400_0000, 512 * KIB),
         programmer: Programmer::Probe,
-        family: Some(Family::Stm32),
+        family: Family::Stm32,
     },
     Board {
         name: "pico",
@@ -203,7 +207,7 @@ pub const BOARDS: &[Board] = &[
         image: region(0x1010_0000, MIB),
         ram: region(0x2000_0000, 264 * KIB),
         programmer: Programmer::Probe,
-        family: Some(Family::Rp),
+        family: Family::Rp,
     },
     PICO_2,
     Board {
@@ -233,7 +237,7 @@ const NUCLEO_F411RE: Board = Board {
     image: region(0x0802_0000, 384 * KIB),
     ram: region(0x2000_0000, 128 * KIB),
     programmer: Programmer::Probe,
-    family: Some(Family::Stm32),
+    family: Family::Stm32,
 };
 
 /// With the Arm cores in use.
@@ -251,7 +255,7 @@ const PICO_2: Board = Board {
     image: region(0x1020_0000, 2 * MIB),
     ram: region(0x2000_0000, 520 * KIB),
     programmer: Programmer::Probe,
-    family: Some(Family::Rp),
+    family: Family::Rp,
 };
 
 const KIB: u32 = 1024;

@@ -17,6 +17,7 @@
 //! - [`device`]: a chip on a probe: attach, flash and verify, restart;
 //! - [`log`]: RTT channels, of defmt or text;
 //! - [`mod@bench`]: cycles per layer from the bench firmware;
+//! - [`espflash`]: boards that have no debug probe, by another program;
 //! - [`emulated`]: a probe without a board.
 //!
 //! # What has not run on silicon
@@ -35,6 +36,7 @@ pub mod chip;
 pub mod device;
 pub mod emulated;
 mod error;
+pub mod espflash;
 pub mod firmware;
 pub mod log;
 pub mod plan;
@@ -45,6 +47,7 @@ pub use board::{BOARDS, Board};
 pub use chip::Chip;
 pub use device::{Attach, Device, FlashEvent, Operation};
 pub use error::{DeviceError, Memory};
+pub use espflash::Espflash;
 pub use firmware::Firmware;
 pub use log::{Log, LogLine, LogTable};
 pub use plan::{Contents, Plan};

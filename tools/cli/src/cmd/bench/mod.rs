@@ -133,7 +133,7 @@ impl Cmd {
             board: Some(board),
         };
         let plan = Plan::new(&part.chip, &contents).context(what)?;
-        let mut device = part.flash(&self.probe, &plan).context(what)?;
+        let mut device = part.flash(&self.probe, &plan, Vec::new()).context(what)?;
         device.restart(Some(&firmware)).context(what)?;
         let layers = layers(network);
         let request = fixie_device::BenchRequest {

@@ -1,3 +1,5 @@
+mod espflash;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -5,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use fixie_device::firmware::{APPLICATIONS, application};
-use fixie_device::{Contents, Device, Firmware, Log, LogLine, LogTable, Plan};
+use fixie_device::{Board, Contents, Device, Firmware, Log, LogLine, LogTable, Plan};
 use serde::Serialize;
 
 use crate::connection::{Part, ProbeArguments, building};
@@ -53,6 +55,10 @@ pub struct Cmd {
     firmware: Option<PathBuf>,
     #[command(flatten)]
     probe: ProbeArguments,
+    /// With --probe emulated: what arrives on the board's serial line, such as pictures of
+    /// firmware/boards/send-picture.py.
+    #[arg(long, value_name = "FILE", requires = "probe")]
+    serial: Option<PathBuf>,
     /// Where the image goes, if not where firmware or board say: the start of an erase sector.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     address: Option<u64>,
@@ -115,8 +121,12 @@ impl Cmd {
         let what = || format!("cannot flash {}", self.image.display());
         let name = self.image.display().to_string();
         let image = read(&self.image)?;
+        let serial = self.serial()?;
+        if let Some(board) = self.board_of_espflash() {
+            return self.flash_over_serial(board, &image);
+        }
         let part = Part::find(&self.chip, &name).context(what)?;
-        let firmware = self.firmware(&part)?;
+        let firmware = self.firmware(part.board)?;
         let contents = Contents {
             firmware: firmware.as_ref(),
             image: Some(&image),
@@ -125,24 +135,34 @@ impl Cmd {
             board: part.board,
         };
         let plan = Plan::new(&part.chip, &contents).context(what)?;
-        let mut device = part.flash(&self.probe, &plan).context(what)?;
+        let mut device = part.flash(&self.probe, &plan, serial).context(what)?;
         let starts = self.reset || self.monitor.is_some();
         if starts {
             device.restart(firmware.as_ref()).context(|| "cannot start the program")?;
         }
-        let summary = Summary::of(&part, &plan, starts);
-        if self.json {
-            output::print_json(&summary)?;
-        } else {
-            output::print(summary.render())?;
-        }
+        self.report(&Summary::of(part.chip.name(), part.board, &plan, starts))?;
         match self.monitor {
             Some(limit) => self.monitor(&mut device, firmware.as_ref(), limit),
             None => Ok(()),
         }
     }
 
-    fn firmware(&self, part: &Part) -> Result<Option<Firmware>, Failure> {
+    fn report(&self, summary: &Summary) -> Result<(), Failure> {
+        if self.json { output::print_json(summary) } else { output::print(summary.render()) }
+    }
+
+    /// What arrives on the serial line of the emulated board.
+    fn serial(&self) -> Result<Vec<u8>, Failure> {
+        let Some(path) = &self.serial else { return Ok(Vec::new()) };
+        if self.probe.is_emulated() {
+            return read(path);
+        }
+        let what = format!("cannot send {}", path.display());
+        Err(Failure::new(what, "the serial line of a real board is not Fixie's")
+            .help("write to its serial port, or choose --probe emulated"))
+    }
+
+    fn firmware(&self, board: Option<&'static Board>) -> Result<Option<Firmware>, Failure> {
         if let Some(path) = &self.firmware {
             let what = || format!("cannot use the firmware {}", path.display());
             return Firmware::parse(read(path)?).map(Some).context(what);
@@ -151,7 +171,7 @@ impl Cmd {
             return Ok(None);
         };
         let what = || format!("cannot build {name} for {}", self.chip);
-        let board = part.board.ok_or_else(|| {
+        let board = board.ok_or_else(|| {
             Failure::new(what(), "it is none of the boards that Fixie knows")
                 .help("`fixie chips` lists them; other firmware comes with --firmware")
         })?;
@@ -197,11 +217,11 @@ fn render(line: &LogLine) -> String {
 }
 
 impl Summary {
-    fn of(part: &Part, plan: &Plan, started: bool) -> Self {
+    fn of(chip: &str, board: Option<&'static Board>, plan: &Plan, started: bool) -> Self {
         let (image_address, image_bytes) = plan.image.unwrap_or_default();
         Self {
-            chip: part.chip.name().to_owned(),
-            board: part.board.map(|board| board.name),
+            chip: chip.to_owned(),
+            board: board.map(|board| board.name),
             image_address,
             image_bytes,
             firmware_bytes: plan.firmware_bytes,
