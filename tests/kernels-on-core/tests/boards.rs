@@ -16,8 +16,7 @@ const OPENING: &str = "<!-- sizes -->\n";
 const CLOSING: &str = "<!-- end of sizes -->\n";
 
 /// A board of each family, for what is the same on all of them.
-const OF_EACH_FAMILY: [&str; 5] =
-    ["esp32-c3", "microbit", "nrf52840-dk", "nucleo-h743zi", "pico2"];
+const OF_EACH_FAMILY: [&str; 5] = ["esp32-c3", "microbit", "nrf52840-dk", "nucleo-h743zi", "pico2"];
 
 /// Writes the table with `FIXIE_BLESS=1`.
 #[test]

@@ -6,7 +6,9 @@ use std::thread;
 use clap::Args;
 use fixie_device::board::Programmer;
 use fixie_device::emulated::{EmulatedBoard, Qemu, Wire};
-use fixie_device::{Attach, Board, Chip, Device, DeviceError, FlashEvent, Operation, Plan, Probes};
+use fixie_device::{
+    Attach, Board, Chip, Device, DeviceError, Firmware, FlashEvent, Operation, Plan, Probes,
+};
 use fixie_emulator::Stage;
 
 use crate::cmd::bench::describe;
@@ -89,6 +91,29 @@ impl Part {
             }
         })?;
         Ok(device)
+    }
+
+    /// Starts the firmware, and gives the cores that run it, for its log.
+    pub fn start(
+        &self,
+        how: &ProbeArguments,
+        mut device: Device,
+        firmware: Option<&Firmware>,
+    ) -> Result<Device, DeviceError> {
+        let started = device.restart(firmware);
+        let Some(name) = self.board.and_then(|board| board.running) else {
+            return started.map(|()| device);
+        };
+        // The cores that were reset have given way to others, perhaps before they could answer: if
+        // something is wrong, the others are not there.
+        drop(device);
+        Device::attach(&Attach {
+            probes: &Probes::connected(),
+            probe: how.probe.as_deref(),
+            chip: &Chip::find(name)?,
+            identity: None,
+            unlock: false,
+        })
     }
 }
 

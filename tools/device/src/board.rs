@@ -32,6 +32,8 @@ pub struct Board {
     pub cable: &'static str,
     /// The chip as probe-rs names it; of those without a debug probe, as its vendor does.
     pub chip: &'static str,
+    /// What probe-rs calls the cores that run the firmware, where others write the flash.
+    pub running: Option<&'static str>,
     /// How the chip is told from others that answer as well.
     pub identity: Option<Identity>,
     /// The compiler's target.
@@ -125,6 +127,7 @@ pub const BOARDS: &[Board] = &[
         title: "ESP32-C3-DevKitM-1",
         cable: "micro-USB",
         chip: "esp32c3",
+        running: None,
         identity: None,
         target: "riscv32imc-unknown-none-elf",
         cpu: None,
@@ -141,6 +144,7 @@ pub const BOARDS: &[Board] = &[
         title: "BBC micro:bit v1",
         cable: "micro-USB: CMSIS-DAP on the board",
         chip: "nRF51822_xxAA",
+        running: None,
         identity: None,
         target: "thumbv6m-none-eabi",
         cpu: Some("cortex-m0"),
@@ -157,6 +161,7 @@ pub const BOARDS: &[Board] = &[
         title: "nRF52840 DK",
         cable: "micro-USB at J2: J-Link on the board",
         chip: "nRF52840_xxAA",
+        running: None,
         identity: Some(Identity { address: 0x1000_0100, mask: u32::MAX, value: 0x0005_2840 }),
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m4"),
@@ -182,6 +187,7 @@ pub const BOARDS: &[Board] = &[
         title: "Nucleo-H743ZI",
         cable: "micro-USB at CN1: ST-LINK on the board",
         chip: "STM32H743ZITx",
+        running: None,
         identity: Some(Identity { address: 0x5C00_1000, mask: 0xFFF, value: 0x450 }),
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m7"),
@@ -198,6 +204,7 @@ pub const BOARDS: &[Board] = &[
         title: "Raspberry Pi Pico",
         cable: "a debug probe at the three pins SWCLK, GND, SWDIO; power by USB",
         chip: "RP2040",
+        running: None,
         identity: Some(Identity { address: 0x4000_0000, mask: 0x0FFF_FFFF, value: 0x0000_2927 }),
         target: "thumbv6m-none-eabi",
         cpu: Some("cortex-m0plus"),
@@ -214,6 +221,7 @@ pub const BOARDS: &[Board] = &[
         // The flash is written through the Arm cores: probe-rs has no algorithm for the others.
         name: "pico2-riscv",
         title: "Raspberry Pi Pico 2, RISC-V cores",
+        running: Some("RP235x_riscv"),
         target: "riscv32imac-unknown-none-elf",
         cpu: None,
         opt_level: "3",
@@ -228,6 +236,7 @@ const NUCLEO_F411RE: Board = Board {
     title: "Nucleo-F411RE",
     cable: "mini-USB at CN1: ST-LINK on the board",
     chip: "STM32F411RETx",
+    running: None,
     identity: Some(Identity { address: 0xE004_2000, mask: 0xFFF, value: 0x431 }),
     target: "thumbv7em-none-eabihf",
     cpu: Some("cortex-m4"),
@@ -246,6 +255,7 @@ const PICO_2: Board = Board {
     title: "Raspberry Pi Pico 2, Arm cores",
     cable: "a debug probe at the JST connector; power by USB",
     chip: "RP235x",
+    running: None,
     identity: Some(Identity { address: 0x4000_0000, mask: 0x0FFF_FFFF, value: 0x0000_4927 }),
     target: "thumbv8m.main-none-eabihf",
     cpu: Some("cortex-m33"),
@@ -377,7 +387,10 @@ mod tests {
             }
             assert!(board.firmware.range().end <= board.image.range().start, "{}", board.name);
             let ram = board.ram.range();
-            assert!(chip.ram().iter().any(|region| contains(region, &ram)), "{}", board.name);
+            for name in [board.chip].into_iter().chain(board.running) {
+                let regions = Chip::find(name).unwrap().ram();
+                assert!(regions.iter().any(|region| contains(region, &ram)), "{}", board.name);
+            }
         }
     }
 

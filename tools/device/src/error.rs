@@ -303,6 +303,10 @@ impl DeviceError {
                 "is the board powered, and are SWDIO, SWCLK and GND connected? A chip that sleeps or \
                  runs firmware which gives up the debug pins answers while its reset button is held"
             }
+            Self::Attach { .. } => {
+                "is that the chip on the board? --chip names it. An RP2350 that runs a program for its \
+                 RISC-V cores answers to this only after it was plugged in with BOOTSEL held"
+            }
             Self::WrongChip { .. } => {
                 "nothing was written; name the chip that is on the board, or choose another board \
                  with --probe"

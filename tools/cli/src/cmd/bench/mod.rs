@@ -133,8 +133,8 @@ impl Cmd {
             board: Some(board),
         };
         let plan = Plan::new(&part.chip, &contents).context(what)?;
-        let mut device = part.flash(&self.probe, &plan, Vec::new()).context(what)?;
-        device.restart(Some(&firmware)).context(what)?;
+        let device = part.flash(&self.probe, &plan, Vec::new()).context(what)?;
+        let mut device = part.start(&self.probe, device, Some(&firmware)).context(what)?;
         let layers = layers(network);
         let request = fixie_device::BenchRequest {
             firmware: &firmware,

@@ -138,7 +138,8 @@ impl Cmd {
         let mut device = part.flash(&self.probe, &plan, serial).context(what)?;
         let starts = self.reset || self.monitor.is_some();
         if starts {
-            device.restart(firmware.as_ref()).context(|| "cannot start the program")?;
+            let started = part.start(&self.probe, device, firmware.as_ref());
+            device = started.context(|| "cannot start the program")?;
         }
         self.report(&Summary::of(part.chip.name(), part.board, &plan, starts))?;
         match self.monitor {
