@@ -2,46 +2,14 @@
 
 use std::io::Write;
 
-use crc::{CRC_8_SMBUS, Crc};
-use fixie_applications::camera::{HEIGHT, SHIPPED, WIDTH};
+use fixie_applications::camera::SHIPPED;
 use fixie_compiler::lower::Inputs;
 use fixie_device::{Device, Log, LogLine, LogTable};
-use fixie_tests::shipped;
-use ndarray::{Array1, ArrayD};
-use ndarray_npy::NpzReader;
+use fixie_tests::pictures::{Clip, clip};
 
 use crate::stand::{Stand, convert, digits};
 
-/// Each digit is held before the camera for so many pictures.
-const HELD: usize = 3;
 const DIGITS: usize = 5;
-
-static CRC: Crc<u8> = Crc::<u8>::new(&CRC_8_SMBUS);
-
-/// What a camera sends of the evaluation data, from the picture `first` on, and what is to be told.
-fn recording(first: usize) -> (Vec<u8>, Vec<String>) {
-    let file = std::fs::File::open(shipped("digits/eval.npz")).unwrap();
-    let mut file = NpzReader::new(file).unwrap();
-    let x: ArrayD<u8> = file.by_name("x.npy").unwrap();
-    let y: Array1<i64> = file.by_name("y.npy").unwrap();
-    let pixels = x.into_raw_vec_and_offset().0;
-    let pictures = pixels.chunks_exact(WIDTH * HEIGHT).skip(first).take(DIGITS);
-    let shown = pictures.flat_map(|picture| std::iter::repeat_n(picture, HELD));
-    let bytes = shown.flat_map(|picture| picture.chunks(WIDTH).enumerate().flat_map(row)).collect();
-    // A digit that follows itself is not news.
-    let mut digits = y.to_vec()[first..first + DIGITS].to_vec();
-    digits.dedup();
-    let labels = digits.iter().map(|&digit| SHIPPED.labels[digit as usize].to_owned());
-    (bytes, labels.collect())
-}
-
-/// A row on the line. The data's 0 to 16 are the camera's 0 to 255.
-fn row((index, pixels): (usize, &[u8])) -> Vec<u8> {
-    let mut checked = vec![index as u8];
-    checked.extend(pixels.iter().map(|&pixel| (u16::from(pixel) * 255 / 16) as u8));
-    let crc = CRC.checksum(&checked);
-    [&[0xF1, 0x3E], &checked[..], &[crc]].concat()
-}
 
 /// The log of running firmware, up to the line that `is_last`.
 fn log_until(
@@ -58,16 +26,17 @@ fn log_until(
     lines
 }
 
-/// Plays a recording to running firmware, and gives what it tells.
-fn told(stand: &Stand, device: &mut Device, recording: &[u8], count: usize) -> Vec<String> {
-    (&*stand.serial).write_all(recording).unwrap();
+/// Whether running firmware tells what the clip on its serial line shows.
+fn sees(stand: &Stand, device: &mut Device, clip: &Clip) {
+    (&*stand.serial).write_all(&clip.on_serial_line()).unwrap();
     let labels = |lines: &[LogLine]| -> Vec<_> {
         let labels = lines.iter().filter_map(|line| line.message.split_once(" with score "));
         labels.map(|(label, _)| label.to_owned()).collect()
     };
-    let lines = log_until(stand, device, |lines| labels(lines).len() >= count);
+    let lines = log_until(stand, device, |lines| labels(lines).len() >= clip.news.len());
     assert!(lines.iter().all(|line| line.level == Some("info")), "{lines:?}");
-    labels(&lines)
+    let news = clip.news.iter().map(|&digit| SHIPPED.labels[digit]);
+    assert_eq!(labels(&lines), news.collect::<Vec<_>>());
 }
 
 #[test]
@@ -75,18 +44,16 @@ fn from_onnx_to_a_decision_over_rtt() {
     let (model, _) = digits();
     let network = convert(&model, Inputs::ByRows, false);
     let stand = Stand::new("camera");
-    let (bytes, expected) = recording(0);
     let mut device = stand.start(Some(&stand.firmware), network.bytes(), &[]);
-    assert_eq!(told(&stand, &mut device, &bytes, expected.len()), expected);
+    sees(&stand, &mut device, &clip(0, DIGITS));
     drop(device);
 
     // Another image for the firmware that is there.
     let before = stand.firmware_region();
     let stripped = convert(&model, Inputs::ByRows, true);
     assert_ne!(stripped.bytes(), network.bytes());
-    let (bytes, expected) = recording(DIGITS);
     let mut device = stand.start(None, stripped.bytes(), &[]);
-    assert_eq!(told(&stand, &mut device, &bytes, expected.len()), expected);
+    sees(&stand, &mut device, &clip(DIGITS, DIGITS));
     assert_eq!(stand.firmware_region(), before);
 }
 
@@ -103,9 +70,8 @@ fn an_image_that_wants_its_input_otherwise() {
     assert!(error.message.contains("--input-rows"), "{error:?}");
     drop(device);
 
-    let (bytes, expected) = recording(0);
     let mut device = stand.start(None, convert(&model, Inputs::ByRows, false).bytes(), &[]);
-    assert_eq!(told(&stand, &mut device, &bytes, expected.len()), expected);
+    sees(&stand, &mut device, &clip(0, DIGITS));
 }
 
 /// A cable that comes off while firmware and image are written, at any time: what is left is flashed
@@ -124,7 +90,6 @@ fn a_board_whose_cable_came_off_works_when_it_is_flashed_again() {
         assert!(text.contains("was lost while") && text.contains("repeat the command"), "{text}");
         stand.emulated.set_wire(|wire| wire.unplug_after = None);
     }
-    let (bytes, expected) = recording(0);
     let mut device = stand.start(Some(&stand.firmware), network.bytes(), &[]);
-    assert_eq!(told(&stand, &mut device, &bytes, expected.len()), expected);
+    sees(&stand, &mut device, &clip(0, DIGITS));
 }

@@ -2,4 +2,7 @@
 
 mod bad_input;
 mod common;
+mod on_board;
+#[cfg(unix)]
+mod over_serial;
 mod verbs;

@@ -126,6 +126,8 @@ fn size() -> Result<Verdict> {
 fn emulated() -> Result<Verdict> {
     let tests = EMULATED_TESTS.iter().flat_map(|test| ["--test", test]);
     run(cargo(&["test", "--release", "--workspace"]).args(tests))?;
+    // Those of the command that build firmware.
+    run(&mut cargo(&["test", "--release", "--workspace", "--test", "command", "--", "--ignored"]))?;
     Ok(Verdict::Passed)
 }
 
