@@ -1,7 +1,7 @@
 //! Image classification on emulated boards: recorded pictures in, row by row, the right digits out,
 //! no row missed while it infers.
 
-use fixie_application_tests::{FAST, Shipped, play};
+use fixie_application_tests::{Shipped, play_fast};
 use fixie_applications::camera::{HEIGHT, SHIPPED, WIDTH};
 use fixie_compiler::lower::Inputs;
 use fixie_emulator::firmware::CAMERA;
@@ -14,7 +14,7 @@ const DIGITS: usize = 12;
 
 fn check(board: &str) {
     let clip = clip(0, DIGITS);
-    let session = play(board, APPLICATION, &clip.rows, FAST).unwrap();
+    let session = play_fast(board, APPLICATION, &clip.rows);
     assert_eq!(session.samples, (DIGITS * HELD * HEIGHT) as u64);
     assert_eq!((session.missed, clip.rows.len() as u64), (0, session.samples * WIDTH as u64));
     assert_eq!(session.inferences, (DIGITS * HELD) as u64);

@@ -100,7 +100,8 @@ impl Family {
 pub enum Programmer {
     /// A debug probe, through probe-rs.
     Probe,
-    /// Espressif's own loader over its serial port: probe-rs 0.32 does not know its chips.
+    /// Espressif's own program over the board's serial port, its one connector: the chip's debug probe is
+    /// at other pins, and not known to probe-rs 0.32 itself.
     Espflash,
 }
 
@@ -125,7 +126,7 @@ pub const BOARDS: &[Board] = &[
         // Flash is addressed as it is on the board's chip; the image is mapped by the loader.
         name: "esp32-c3",
         title: "ESP32-C3-DevKitM-1",
-        cable: "micro-USB",
+        cable: "micro-USB: a serial port, for espflash",
         chip: "esp32c3",
         running: None,
         identity: None,

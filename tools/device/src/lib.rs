@@ -23,8 +23,8 @@
 //! # What has not run on silicon
 //!
 //! Nothing of this crate has met a real probe or chip yet. Tested are: the whole way from attaching to
-//! the log on QEMU's micro:bit, where probe-rs's flash algorithm for the nRF51 executes on a model of
-//! that chip's flash controller; and all failures, on chips (nRF52840, STM32F446) whose flash
+//! the decisions of an application in the log on QEMU's micro:bit, where probe-rs's flash algorithm for
+//! the nRF51 executes on a model of that chip's flash controller; and all failures, on chips (nRF52840, STM32F446) whose flash
 //! algorithm is replaced by what it is for. The register addresses and flash splits of [`BOARDS`] are
 //! from data sheets and checked against probe-rs's memory maps.
 

@@ -3,6 +3,7 @@
 use fixie_compiler::data::Dataset;
 use fixie_compiler::lower::Inputs;
 use fixie_compiler::session::Network;
+use fixie_device::bench::crc32;
 use fixie_device::firmware::BENCH;
 use fixie_device::{
     BenchReport, BenchRequest, Board, Chip, Contents, DeviceError, Firmware, Log, LogTable, Memory,
@@ -26,18 +27,25 @@ fn layers(network: &Network) -> Vec<Layer> {
     layers.collect()
 }
 
-/// Input bytes of some samples, and what the host takes each for.
-fn samples(network: &Network, data: &Dataset) -> (Vec<u8>, Vec<usize>) {
+/// Some samples, and what this computer makes of them.
+struct Samples {
+    bytes: Vec<u8>,
+    decisions: Vec<usize>,
+    outputs: Vec<u8>,
+}
+
+fn samples(network: &Network, data: &Dataset) -> Samples {
     let mut arena = network.arena();
     let mut session = network.session(&mut arena).unwrap();
-    let (mut bytes, mut decisions) = (Vec::new(), Vec::new());
+    let mut samples = Samples { bytes: Vec::new(), decisions: Vec::new(), outputs: Vec::new() };
     for index in 0..SAMPLES {
         let sample = data.sample(index);
-        bytes.extend(session.quantize(&sample).unwrap());
+        samples.bytes.extend(session.quantize(&sample).unwrap());
         session.run(&sample).unwrap();
-        decisions.push(largest(&session.outputs().unwrap()[0]));
+        samples.decisions.push(largest(&session.outputs().unwrap()[0]));
+        samples.outputs.extend(session.raw_outputs().unwrap());
     }
-    (bytes, decisions)
+    samples
 }
 
 fn largest(outputs: &ArrayD<f32>) -> usize {
@@ -50,36 +58,41 @@ fn run(
     stand: &Stand,
     firmware: Option<&Firmware>,
     network: &Network,
-    samples: &[u8],
+    samples: &Samples,
 ) -> BenchReport {
     let image = network.bytes();
-    let mut device = stand.start(firmware, image, samples);
+    let mut device = stand.start(firmware, image, &samples.bytes);
     let (firmware, layers) = (&stand.firmware, layers(network));
-    bench(&mut device, &BenchRequest { firmware, image, samples, layers: &layers }).unwrap()
+    let outputs_crc32 = crc32(&samples.outputs);
+    let request = BenchRequest { firmware, image, outputs_crc32, layers: &layers };
+    let report = bench(&mut device, &request).unwrap();
+    assert_eq!(report.decisions, samples.decisions);
+    assert_eq!(report.arena_bytes, network.image().arena_len() as u64);
+    // The steps are the run, but for what a call of `step` costs more than its part of `run`.
+    let steps: u64 = report.layers.iter().map(|layer| layer.cycles).sum();
+    assert!(steps.abs_diff(report.cycles) < report.cycles / 50, "{steps}, {}", report.cycles);
+    report
 }
 
 #[test]
 fn from_onnx_to_cycles_over_rtt() {
     let (model, data) = digits();
     let network = convert(&model, Inputs::Whole, false);
-    let (bytes, expected) = samples(&network, &data);
+    let samples = samples(&network, &data);
     let stand = Stand::new("bench");
-    let report = run(&stand, Some(&stand.firmware), &network, &bytes);
-    assert_eq!(report.decisions, expected);
-    assert_eq!(report.arena_bytes, network.image().arena_len() as u64);
+    let report = run(&stand, Some(&stand.firmware), &network, &samples);
     assert!((256..4096).contains(&report.stack_bytes), "{}", report.stack_bytes);
-    // The steps are the run, but for what a call of `step` costs more than its part of `run`.
-    let steps: u64 = report.layers.iter().map(|layer| layer.cycles).sum();
-    assert!(steps.abs_diff(report.cycles) < report.cycles / 50, "{steps}, {}", report.cycles);
     assert!(report.layers.iter().all(|layer| layer.cycles > 0));
 
-    // Another image for the firmware that is there.
+    // Other images for the firmware that is there.
     let before = stand.firmware_region();
     let stripped = convert(&model, Inputs::Whole, true);
     assert_ne!(stripped.bytes(), network.bytes());
-    let second = run(&stand, None, &stripped, &bytes);
+    run(&stand, None, &stripped, &samples);
+    let by_rows = convert(&model, Inputs::ByRows, false);
+    assert_eq!(by_rows.image().input(0).unwrap().rows, 8);
+    run(&stand, None, &by_rows, &samples);
     assert_eq!(stand.firmware_region(), before);
-    assert_eq!((second.decisions, second.output_crc32), (expected, report.output_crc32));
 }
 
 #[test]

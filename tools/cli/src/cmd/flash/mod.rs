@@ -21,22 +21,27 @@ const POLL: Duration = Duration::from_millis(10);
 const FOREVER: &str = "until interrupted";
 
 const EXAMPLES: &str = "\
-Examples, each with the board connected to this computer by the USB cable of its debug probe:
-  fixie flash digits.fixie --chip nrf52840-dk
+Examples, each with the board connected to this computer by the cable that `fixie chips` names:
+  fixie convert tools/models/motion/motion.onnx --calib tools/models/motion/calib.npz \\
+      --target cortex-m4 -o motion.fixie
+  fixie flash motion.fixie --chip nrf52840-dk --app motion --monitor
+      builds and flashes an application with its image, starts it and shows its log: the arena,
+      `started`, and a line for each decision, until Ctrl-C
+  fixie flash motion.fixie --chip nrf52840-dk --reset
       replaces the image in its own region of flash and leaves the firmware as it is
-  fixie flash digits.fixie --chip nrf52840-dk --app bench --monitor
-      builds and flashes an application with the image, starts it and shows its log
-  fixie flash digits.fixie --chip STM32L476RG --address 0x08040000 --reset
+  fixie flash motion.fixie --chip STM32L476RG --address 0x08040000 --reset
       an image for firmware of one's own, which looks for it at that address
-  fixie flash digits.fixie --chip microbit --app bench --monitor --probe emulated
-      the same without a board: flash algorithm and firmware run in QEMU
+  fixie flash digits.fixie --chip microbit --app camera --probe emulated --serial clip.bin --monitor
+      without a board: flash algorithm and firmware run in QEMU, and see the pictures in clip.bin
 
 Whether everything fits is checked before anything is written. What was written is read
 back. When the cable comes off midway, the same command again sets the chip right.
-`fixie chips` lists boards and chips, `fixie probe list` what is connected. Not yet tried on
-a real board: the documentation of tools/device says what was tested how.";
+An application wants the image of its model: camera one by `fixie convert --input-rows`.
+Wiring, and what appears: the board's page in firmware/boards. `fixie probe list` shows what
+is connected. The ESP32-C3 is flashed by espflash over its serial port, which this command
+runs. Not yet tried on a real board: the documentation of tools/device says what was tested.";
 
-/// Write an image, and firmware if asked to, to the flash of a chip on a debug probe.
+/// Write an image, and firmware if asked to, to the flash of a board or chip.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Cmd {
