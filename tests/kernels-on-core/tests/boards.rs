@@ -61,6 +61,21 @@ fn the_crates_of_the_boards_have_no_lints() {
     }
 }
 
+/// The page of the boards leads to a page for each, which says what to type.
+#[test]
+fn every_board_has_a_page() {
+    let table = fs::read_to_string(page()).unwrap();
+    for board in BOARDS {
+        let start = format!("| `{}` |", board.name);
+        let row = table.lines().find(|line| line.starts_with(&start)).unwrap();
+        let (link, _) = row.rsplit_once(')').unwrap();
+        let (_, link) = link.rsplit_once('(').unwrap();
+        let text = fs::read_to_string(page().with_file_name(link)).unwrap();
+        assert!(text.contains(&format!("--chip {}", board.name)), "{link}");
+        assert!(text.contains("**Cable:**"), "{link}");
+    }
+}
+
 /// Whether two sizes differ by a thousandth or less, or by a word: the order of functions, and with
 /// it the bytes between them, depends a little on the folder of the sources.
 fn differ_little(fresh: u64, written: u64) -> bool {
