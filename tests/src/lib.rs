@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod damage;
 pub mod harness;
 pub mod layers;
+pub mod pictures;
 pub mod propagation;
 pub mod random;
 pub mod score;

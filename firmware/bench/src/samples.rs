@@ -1,6 +1,6 @@
 //! The samples in `input.bin`: each is the raw bytes of input 0, of input 1 …
 
-use fixie::{Dtype, Image, Port, PortError};
+use fixie::{Image, PortError};
 use semihosting::fs::File;
 use semihosting::io::{Read, Seek, SeekFrom};
 
@@ -59,10 +59,5 @@ impl Samples {
 
 /// Bytes of a sample before those of an input.
 fn port_start(image: &Image<'_>, input: usize) -> u64 {
-    (0..input).filter_map(|index| image.input(index)).map(|port| len_bytes(&port)).sum()
-}
-
-fn len_bytes(port: &Port) -> u64 {
-    let elements: u64 = port.dims.iter().map(|&extent| u64::from(extent)).product();
-    elements * Dtype::from_u8(port.dtype).map_or(1, Dtype::size_bytes) as u64
+    (0..input).filter_map(|index| image.input(index)).map(|port| port.len_bytes()).sum()
 }

@@ -6,7 +6,8 @@
 //! region := image padding(16) ["FXIN" len_bytes:u32 sample*] sample := the bytes of input 0, of input 1 …
 //! ```
 //!
-//! Without any there is one of zero bytes. All of them run again and again, so that whoever listens
+//! Without any there is one of zero bytes. Inputs that are given row by row get their rows from there,
+//! when they want them. All of them run again and again, so that whoever listens
 //! late misses nothing. Each round is reported over RTT, one defmt message for each line:
 //!
 //! ```text
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod failure;
+mod sample;
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use fixie::{ALL_OPS, Image, Progress};
@@ -32,6 +34,7 @@ use fixie_board::{split, stack};
 use fixie_format::ALIGNMENT;
 
 use failure::Failure;
+use sample::Sample;
 
 type Engine<'a> = fixie::Engine<'a, ALL_OPS>;
 
@@ -61,14 +64,15 @@ pub fn measure(now: Counter) -> ! {
 }
 
 fn round(arena: &mut [u8], now: Counter) -> Result<(), Failure> {
-    let (first, stack_bytes) = stack::high_water(|| bind(arena)?.run().map_err(Failure::from));
+    let (first, stack_bytes) = stack::high_water(|| Sample::ZEROS.run(&mut bind(arena)?));
     first?;
 
     let (bound, bind_cycles) = counted(now, || bind(arena));
     let mut net = bound?;
     let samples = samples(net.image())?;
-    load(&mut net, samples)?;
-    let (run, run_cycles) = counted(now, || net.run());
+    let sample = Sample::all(net.image(), samples)?.next().ok_or(Failure::Truncated)?;
+    sample.load(&mut net)?;
+    let (run, run_cycles) = counted(now, || sample.run(&mut net));
     run?;
     let image = net.image();
     defmt::println!(
@@ -80,8 +84,8 @@ fn round(arena: &mut [u8], now: Counter) -> Result<(), Failure> {
         run_cycles
     );
 
-    load(&mut net, samples)?;
-    let steps = run_by_steps(&mut net, now)?;
+    sample.load(&mut net)?;
+    let steps = run_by_steps(&mut net, sample, now)?;
     let (count, outputs) = run_all(&mut net, samples)?;
     defmt::println!("bench end {=u32} {=u32} {=u32}", steps, count, outputs);
     Ok(())
@@ -106,49 +110,34 @@ fn bind(arena: &mut [u8]) -> Result<Engine<'_>, Failure> {
     Ok(Engine::new(image, arena)?)
 }
 
-/// Sets state to what it is at the start and fills all inputs with the next sample. Gives the
-/// samples behind it.
-fn load<'s>(net: &mut Engine<'_>, mut samples: &'s [u8]) -> Result<&'s [u8], Failure> {
-    net.reset();
-    let is_zero = samples.is_empty();
-    for index in 0..net.image().input_count() {
-        let mut port = net.input(index)?;
-        let bytes = port.bytes_mut();
-        if is_zero {
-            bytes.fill(0);
-        } else {
-            let (sample, rest) = samples.split_at_checked(bytes.len()).ok_or(Failure::Truncated)?;
-            bytes.copy_from_slice(sample);
-            samples = rest;
-        }
-    }
-    Ok(samples)
-}
-
 /// Runs every sample and reports what it is taken for. Gives the number of samples and the CRC-32 of
 /// all output bytes.
-fn run_all(net: &mut Engine<'_>, mut samples: &[u8]) -> Result<(u32, u32), Failure> {
+fn run_all(net: &mut Engine<'_>, samples: &[u8]) -> Result<(u32, u32), Failure> {
     let (mut count, mut digest) = (0, CRC.digest());
-    loop {
-        samples = load(net, samples)?;
-        net.run()?;
-        for index in 0..net.image().output_count() {
+    let image = *net.image();
+    for sample in Sample::all(&image, samples)? {
+        sample.load(net)?;
+        sample.run(net)?;
+        for index in 0..image.output_count() {
             digest.update(net.output(index)?.bytes());
         }
         defmt::println!("bench sample {=u32}", net.output(0)?.argmax().class as u32);
         count += 1;
-        if samples.is_empty() {
-            return Ok((count, digest.finalize()));
-        }
     }
+    Ok((count, digest.finalize()))
 }
 
 /// Reports each step. Gives their number.
-fn run_by_steps(net: &mut Engine<'_>, now: Counter) -> Result<u32, Failure> {
+fn run_by_steps(net: &mut Engine<'_>, sample: Sample<'_>, now: Counter) -> Result<u32, Failure> {
     let mut steps = 0;
+    let image = *net.image();
     loop {
-        let op = net.image().step(steps).map_or(u16::MAX, |step| step.op);
+        let op = image.step(steps).map_or(u16::MAX, |step| step.op);
         let (progress, cycles) = counted(now, || net.step());
+        if progress == Ok(Progress::NeedsRow) {
+            sample.give(&image, net.row()?)?;
+            continue;
+        }
         defmt::println!("bench step {=u16} {=u32}", op, cycles);
         steps += 1;
         if progress? == Progress::Done {

@@ -9,7 +9,7 @@ use fixie_sensors::{Rows, blocking, mpu6050};
 use static_cell::StaticCell;
 
 use crate::run::{run, start};
-use crate::{Board, halt};
+use crate::{Board, Listening, halt};
 
 type Spotter = KeywordSpotter<'static, ALL_OPS, { words::SHIPPED.labels.len() }>;
 type Recognizer = ActivityRecognizer<
@@ -27,7 +27,7 @@ type Classifier = ImageClassifier<
 >;
 
 /// Spots keywords in what the microphone hears.
-pub fn keyword<B: Board>(board: B) -> ! {
+pub fn keyword<B: Listening>(board: B) -> ! {
     static SPOTTER: StaticCell<Result<Spotter, StartError>> = StaticCell::new();
     let new = |image, arena| Spotter::new(image, arena, &words::SHIPPED);
     let spotter = start(&SPOTTER, new);

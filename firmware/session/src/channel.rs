@@ -54,9 +54,19 @@ impl<T> Sender<T> {
     /// Sends a sample, or counts it as lost.
     pub fn send(&mut self, sample: T) {
         if self.queue.enqueue(sample).is_err() {
-            // No read-modify-write, which not every core has: nobody else writes it.
-            self.lost.store(self.lost.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+            self.lose();
         }
+    }
+
+    /// Whether the next sample will not be lost.
+    pub fn has_room(&self) -> bool {
+        self.queue.ready()
+    }
+
+    /// Counts a sample that was lost on its way here.
+    pub fn lose(&mut self) {
+        // No read-modify-write, which not every core has: nobody else writes it.
+        self.lost.store(self.lost.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 }
 

@@ -4,7 +4,7 @@
 //! program from there on, the same on every board:
 //!
 //! ```text
-//! Board::microphone ─▶ keyword ┐
+//! Listening::microphone ─▶ keyword ┐
 //! Board::i2c ─ MPU-6050 ─▶ motion ├─ turn after turn ─▶ decisions, by defmt
 //! Board::serial ─ Rows ─▶ camera ┘
 //! ```
@@ -36,15 +36,10 @@ pub use serial::Serial;
 
 /// What the applications need of a board. Each takes the board whole, since each uses one sensor.
 pub trait Board {
-    /// A microphone: 16 000 samples a second (`keyword::SAMPLE_RATE_HZ` of the applications).
-    type Microphone: SampleSource<Sample = i16, Error: fmt::Debug>;
     /// The bus on which the motion sensor is.
     type I2c: I2c;
     /// What arrives on the serial line, at 115 200 baud.
     type Serial: SampleSource<Sample = u8, Error: fmt::Debug>;
-
-    /// Starts the microphone.
-    fn microphone(self) -> Self::Microphone;
 
     /// Starts the bus, at 100 or 400 kHz.
     fn i2c(self) -> Self::I2c;
@@ -54,6 +49,15 @@ pub trait Board {
 
     /// Sleeps until an interrupt has been, which is after [`MAX_SLEEP_MS`] at the latest.
     fn sleep();
+}
+
+/// A board that hears.
+pub trait Listening: Board {
+    /// A microphone: 16 000 samples a second (`keyword::SAMPLE_RATE_HZ` of the applications).
+    type Microphone: SampleSource<Sample = i16, Error: fmt::Debug>;
+
+    /// Starts the microphone.
+    fn microphone(self) -> Self::Microphone;
 }
 
 /// The longest that a board sleeps: how often a sensor is asked which cannot interrupt.

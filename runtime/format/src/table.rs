@@ -137,6 +137,15 @@ record! {
     }
 }
 
+impl Port {
+    /// Bytes of all its elements, whether they are there at a time or row by row.
+    pub fn len_bytes(&self) -> u64 {
+        let elements = self.dims.iter().fold(1_u64, |n, &extent| n.saturating_mul(extent.into()));
+        let size = Dtype::from_u8(self.dtype).map_or(1, Dtype::size_bytes);
+        elements.saturating_mul(size as u64)
+    }
+}
+
 /// An input of the model.
 pub type Input = Port;
 /// An output of the model.

@@ -3,6 +3,8 @@
 #![expect(clippy::missing_panics_doc, reason = "test helpers panic where a check fails")]
 #![forbid(unsafe_code)]
 
+pub mod latency;
+
 use fixie_compiler::compile::{Options, compile};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::lower::Inputs;
@@ -15,6 +17,8 @@ use fixie_tests::shipped;
 
 /// 62.5 million instructions a second.
 pub const FAST: Speed = Speed::Instructions { shift: 4 };
+/// What an instruction takes at that speed.
+pub const FAST_INSTRUCTION_NS: u64 = 1 << 4;
 
 /// What an application's log says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub struct Session {
     pub capacity: u64,
     /// Inferences.
     pub inferences: u64,
+    /// The longest time for which the queue was not looked at.
+    pub longest_turn_ns: u64,
 }
 
 /// A decision in the log.
@@ -53,6 +59,14 @@ pub struct Shipped {
     pub model: &'static str,
     /// How the application gives the model its input.
     pub inputs: Inputs,
+}
+
+/// Plays a recording to an application on a fast core, and compares how long it takes with the table
+/// of latencies.
+pub fn play_fast(board: &str, shipped: Shipped, recording: &[u8]) -> Session {
+    let session = play(board, shipped, recording, FAST).unwrap();
+    latency::check(Board::find(board).unwrap(), shipped.application.binary, &session);
+    session
 }
 
 /// Plays a recording to an application.
@@ -93,11 +107,13 @@ impl Session {
     fn read(log: &[Record]) -> Self {
         let last = log.last().expect("a log").message.as_str();
         assert!(last.starts_with("ended after"), "{last}");
-        let [samples, missed, queued, capacity, inferences, ..] = numbers(last)[..] else {
+        let [samples, missed, queued, capacity, inferences, longest_turn_ns, ..] =
+            numbers(last)[..]
+        else {
             panic!("{last}")
         };
         let decisions = log.iter().filter_map(|record| Decision::read(&record.message)).collect();
-        Self { decisions, samples, missed, queued, capacity, inferences }
+        Self { decisions, samples, missed, queued, capacity, inferences, longest_turn_ns }
     }
 }
 

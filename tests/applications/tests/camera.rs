@@ -1,47 +1,25 @@
 //! Image classification on emulated boards: recorded pictures in, row by row, the right digits out,
 //! no row missed while it infers.
 
-use std::fs::File;
-
-use fixie_application_tests::{FAST, Shipped, play};
+use fixie_application_tests::{Shipped, play_fast};
 use fixie_applications::camera::{HEIGHT, SHIPPED, WIDTH};
 use fixie_compiler::lower::Inputs;
 use fixie_emulator::firmware::CAMERA;
-use fixie_tests::shipped;
-use ndarray::{Array1, ArrayD};
-use ndarray_npy::NpzReader;
+use fixie_tests::pictures::{HELD, clip};
 
 const APPLICATION: Shipped =
     Shipped { application: CAMERA, model: "digits", inputs: Inputs::ByRows };
 
-/// Each digit is held before the camera for so many pictures.
-const HELD: usize = 3;
 const DIGITS: usize = 12;
 
-/// Rows of pixels, and the digits that they show.
-fn clip() -> (Vec<u8>, Vec<usize>) {
-    let mut file = NpzReader::new(File::open(shipped("digits/eval.npz")).unwrap()).unwrap();
-    let x: ArrayD<u8> = file.by_name("x.npy").unwrap();
-    let y: Array1<i64> = file.by_name("y.npy").unwrap();
-    let pixels = x.into_raw_vec_and_offset().0;
-    let pictures = pixels.chunks_exact(WIDTH * HEIGHT).take(DIGITS);
-    // The data's 0 to 16 are the camera's 0 to 255.
-    let bright = |&pixel: &u8| (u16::from(pixel) * 255 / 16) as u8;
-    let shown = pictures.flat_map(|picture| std::iter::repeat_n(picture, HELD)).flatten();
-    (shown.map(bright).collect(), y.iter().take(DIGITS).map(|&digit| digit as usize).collect())
-}
-
 fn check(board: &str) {
-    let (recording, digits) = clip();
-    let session = play(board, APPLICATION, &recording, FAST).unwrap();
-    assert_eq!((session.samples, session.missed), ((recording.len() / WIDTH) as u64, 0));
+    let clip = clip(0, DIGITS);
+    let session = play_fast(board, APPLICATION, &clip.rows);
+    assert_eq!(session.samples, (DIGITS * HELD * HEIGHT) as u64);
+    assert_eq!((session.missed, clip.rows.len() as u64), (0, session.samples * WIDTH as u64));
     assert_eq!(session.inferences, (DIGITS * HELD) as u64);
-
-    // A digit that follows itself is not news.
-    let mut news = digits.clone();
-    news.dedup();
     let told: Vec<_> = session.decisions.iter().map(|decision| &*decision.label).collect();
-    assert_eq!(told, news.iter().map(|&digit| SHIPPED.labels[digit]).collect::<Vec<_>>());
+    assert_eq!(told, clip.news.iter().map(|&digit| SHIPPED.labels[digit]).collect::<Vec<_>>());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use fixie_application_tests::{FAST, Session, Shipped, play};
+use fixie_application_tests::{Shipped, play, play_fast};
 use fixie_applications::keyword::{FRONT_END, SAMPLE_RATE_HZ, SHIPPED, STRIDE};
 use fixie_compiler::lower::Inputs;
 use fixie_emulator::firmware::KEYWORD;
@@ -38,9 +38,8 @@ impl Clip {
         }
     }
 
-    fn play(&self, board: &str, speed: Speed) -> Session {
-        let bytes: Vec<u8> = self.sound.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-        play(board, APPLICATION, &bytes, speed).unwrap()
+    fn bytes(&self) -> Vec<u8> {
+        self.sound.iter().flat_map(|sample| sample.to_le_bytes()).collect()
     }
 
     /// The keywords with the sample at which each begins.
@@ -54,7 +53,7 @@ impl Clip {
 
 fn check(board: &str) {
     let clip = Clip::load();
-    let session = clip.play(board, FAST);
+    let session = play_fast(board, APPLICATION, &clip.bytes());
     assert_eq!((session.samples, session.missed), (clip.sound.len() as u64, 0));
     assert!(session.queued < session.capacity, "{session:?}");
 
@@ -103,6 +102,7 @@ fn on_rv32() {
 /// At a million instructions a second there is not enough time for each sample, and that is seen.
 #[test]
 fn a_core_that_is_too_slow_misses_samples() {
-    let session = Clip::load().play("cortex-m4", Speed::Instructions { shift: 10 });
+    let speed = Speed::Instructions { shift: 10 };
+    let session = play("cortex-m4", APPLICATION, &Clip::load().bytes(), speed).unwrap();
     assert!(session.missed > 0, "{session:?}");
 }

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 
-use fixie_application_tests::{FAST, Shipped, play};
+use fixie_application_tests::{Shipped, play_fast};
 use fixie_applications::motion::{AXES, SAMPLE_RATE_HZ, SHIPPED, STRIDE, WINDOW_LEN};
 use fixie_compiler::lower::Inputs;
 use fixie_emulator::firmware::MOTION;
@@ -32,7 +32,7 @@ fn clip() -> (Vec<u8>, Vec<&'static str>) {
 
 fn check(board: &str) {
     let (recording, shown) = clip();
-    let session = play(board, APPLICATION, &recording, FAST).unwrap();
+    let session = play_fast(board, APPLICATION, &recording);
     assert_eq!((session.samples, session.missed), ((shown.len() * WINDOW_LEN) as u64, 0));
 
     // Each activity lasts for two recordings and is told once, from what lies in it.

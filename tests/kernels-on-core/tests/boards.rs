@@ -16,7 +16,7 @@ const OPENING: &str = "<!-- sizes -->\n";
 const CLOSING: &str = "<!-- end of sizes -->\n";
 
 /// A board of each family, for what is the same on all of them.
-const OF_EACH_FAMILY: [&str; 4] = ["esp32-c3", "nrf52840-dk", "nucleo-h743zi", "pico2"];
+const OF_EACH_FAMILY: [&str; 5] = ["esp32-c3", "microbit", "nrf52840-dk", "nucleo-h743zi", "pico2"];
 
 /// Writes the table with `FIXIE_BLESS=1`.
 #[test]
@@ -27,7 +27,7 @@ fn every_application_builds_for_every_board() {
         APPLICATIONS.iter().fold(String::new(), |row, (name, _)| row + &format!(" {name} |")),
         "--:|".repeat(APPLICATIONS.len()),
     );
-    for board in BOARDS.iter().filter(|board| board.family.is_some()) {
+    for board in BOARDS {
         writeln!(fresh, "| `{}` |{}", board.name, row(board)).unwrap();
     }
     let page = fs::read_to_string(page()).unwrap();
@@ -61,20 +61,39 @@ fn the_crates_of_the_boards_have_no_lints() {
     }
 }
 
+/// The page of the boards leads to a page for each, which says what to type.
+#[test]
+fn every_board_has_a_page() {
+    let table = fs::read_to_string(page()).unwrap();
+    for board in BOARDS {
+        let start = format!("| `{}` |", board.name);
+        let row = table.lines().find(|line| line.starts_with(&start)).unwrap();
+        let (link, _) = row.rsplit_once(')').unwrap();
+        let (_, link) = link.rsplit_once('(').unwrap();
+        let text = fs::read_to_string(page().with_file_name(link)).unwrap();
+        assert!(text.contains(&format!("--chip {}", board.name)), "{link}");
+        assert!(text.contains("**Cable:**"), "{link}");
+    }
+}
+
 /// Whether two sizes differ by a thousandth or less, or by a word: the order of functions, and with
 /// it the bytes between them, depends a little on the folder of the sources.
 fn differ_little(fresh: u64, written: u64) -> bool {
     fresh.abs_diff(written) <= (written / 1000).max(4)
 }
 
-/// What each application takes.
+/// What each application takes, where the board has it.
 fn row(board: &Board) -> String {
     let package = APPLICATIONS[0].1.on(board).unwrap();
     let programs = build_all(board.platform(), package, &|_| {})
         .unwrap_or_else(|error| panic!("{}: {error}", board.name));
+    let expected = APPLICATIONS.iter().filter(|(_, program)| program.is_on(board));
     let names = programs.iter().map(|(name, _)| name.as_str());
-    assert!(names.eq(APPLICATIONS.iter().map(|(name, _)| *name)), "{}", board.name);
-    programs.iter().fold(String::new(), |row, (name, bytes)| {
+    assert!(names.eq(expected.map(|(name, _)| *name)), "{}", board.name);
+    APPLICATIONS.iter().fold(String::new(), |row, (name, _)| {
+        let Some((_, bytes)) = programs.iter().find(|(built, _)| built == name) else {
+            return row + " – |";
+        };
         let elf = Elf::parse(bytes).unwrap();
         let (flash, ram) = (elf.flash_bytes(), elf.ram_bytes());
         let space = u64::from(board.firmware.len_bytes);

@@ -1,13 +1,12 @@
 //! Cycles per layer, as the bench firmware on the board reports them over RTT
 //! (`firmware/measure/src/lib.rs` says in which form).
 
-use std::error::Error;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crc::{CRC_32_ISO_HDLC, Crc};
-use fixie::{ALL_OPS, Engine, Image};
 use fixie_emulator::Layer;
+use fixie_format::Image;
 use serde::Serialize;
 
 use crate::DeviceError;
@@ -21,7 +20,10 @@ const LIMIT: Duration = Duration::from_mins(1);
 /// How long the firmware's channel takes to fill, at least.
 const POLL: Duration = Duration::from_millis(2);
 
-static CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+/// The checksum by which outputs are compared: CRC-32 as of zip.
+pub fn crc32(bytes: &[u8]) -> u32 {
+    Crc::<u32>::new(&CRC_32_ISO_HDLC).checksum(bytes)
+}
 
 /// What is to be measured.
 #[derive(Debug, Clone, Copy)]
@@ -30,8 +32,8 @@ pub struct BenchRequest<'a> {
     pub firmware: &'a Firmware,
     /// The image, which is flashed too.
     pub image: &'a [u8],
-    /// The samples that were flashed with it; none for one of zero bytes.
-    pub samples: &'a [u8],
+    /// [`crc32`] of the output bytes that this computer has for the samples flashed with it.
+    pub outputs_crc32: u32,
     /// The operators of the image.
     pub layers: &'a [Layer],
 }
@@ -165,7 +167,7 @@ impl Round {
         if self.checksum != image.checksum() {
             return Err(DeviceError::Bench("it measures another image".to_owned()));
         }
-        let (here, there) = (outputs_here(request)?, self.outputs);
+        let (here, there) = (request.outputs_crc32, self.outputs);
         if here != there {
             return Err(DeviceError::OutputsDiffer { here, there });
         }
@@ -200,45 +202,6 @@ impl Round {
 fn numbers<const N: usize>(words: &[&str]) -> Option<[u32; N]> {
     let numbers: Option<Vec<_>> = words.iter().map(|word| word.parse().ok()).collect();
     numbers?.try_into().ok()
-}
-
-/// CRC-32 of the output bytes of all samples on this computer.
-fn outputs_here(request: &BenchRequest<'_>) -> Result<u32, DeviceError> {
-    // Images and arenas lie at multiples of 16 bytes.
-    let mut storage = vec![0_u128; request.image.len().div_ceil(16)];
-    let bytes = &mut bytemuck::cast_slice_mut(&mut storage)[..request.image.len()];
-    bytes.copy_from_slice(request.image);
-    let image = Image::parse(bytes)?;
-    let mut arena = vec![0_u128; image.arena_len().div_ceil(16)];
-    let arena = bytemuck::cast_slice_mut(&mut arena);
-    run_here(image, arena, request.samples)
-        .map_err(|problem| DeviceError::Bench(problem.to_string()))
-}
-
-fn run_here(image: Image<'_>, arena: &mut [u8], mut samples: &[u8]) -> Result<u32, Box<dyn Error>> {
-    let mut engine = Engine::<ALL_OPS>::new(image, arena)?;
-    let is_zero = samples.is_empty();
-    let mut digest = CRC.digest();
-    loop {
-        engine.reset();
-        for index in 0..image.input_count() {
-            let mut port = engine.input(index)?;
-            let bytes = port.bytes_mut();
-            if is_zero {
-                bytes.fill(0);
-            } else {
-                let sample = samples.split_off(..bytes.len()).ok_or("it ends inside a sample")?;
-                bytes.copy_from_slice(sample);
-            }
-        }
-        engine.run()?;
-        for index in 0..image.output_count() {
-            digest.update(engine.output(index)?.bytes());
-        }
-        if samples.is_empty() {
-            return Ok(digest.finalize());
-        }
-    }
 }
 
 #[cfg(test)]

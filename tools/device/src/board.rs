@@ -32,6 +32,8 @@ pub struct Board {
     pub cable: &'static str,
     /// The chip as probe-rs names it; of those without a debug probe, as its vendor does.
     pub chip: &'static str,
+    /// What probe-rs calls the cores that run the firmware, where others write the flash.
+    pub running: Option<&'static str>,
     /// How the chip is told from others that answer as well.
     pub identity: Option<Identity>,
     /// The compiler's target.
@@ -50,13 +52,15 @@ pub struct Board {
     pub ram: Region,
     /// What writes its flash.
     pub programmer: Programmer,
-    /// The crate with what is on it; none for a board that only measures.
-    pub family: Option<Family>,
+    /// The crate with what is on it.
+    pub family: Family,
 }
 
 /// The boards that share a crate: those with chips of one HAL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
+    /// nRF51 of Nordic, with nrf51-hal.
+    Nrf51,
     /// nRF52 of Nordic, with embassy-nrf.
     Nrf52,
     /// STM32, with embassy-stm32.
@@ -71,6 +75,7 @@ impl Family {
     /// The crate's folder below `firmware`.
     pub const fn workspace(self) -> &'static str {
         match self {
+            Self::Nrf51 => "boards/nrf51",
             Self::Nrf52 => "boards/nrf52",
             Self::Stm32 => "boards/stm32",
             Self::Rp => "boards/rp",
@@ -81,6 +86,7 @@ impl Family {
     /// The crate.
     pub const fn package(self) -> &'static str {
         match self {
+            Self::Nrf51 => "fixie-nrf51",
             Self::Nrf52 => "fixie-nrf52",
             Self::Stm32 => "fixie-stm32",
             Self::Rp => "fixie-rp",
@@ -94,7 +100,8 @@ impl Family {
 pub enum Programmer {
     /// A debug probe, through probe-rs.
     Probe,
-    /// Espressif's own loader over its serial port: probe-rs 0.32 does not know its chips.
+    /// Espressif's own program over the board's serial port, its one connector: the chip's debug probe is
+    /// at other pins, and not known to probe-rs 0.32 itself.
     Espflash,
 }
 
@@ -119,8 +126,9 @@ pub const BOARDS: &[Board] = &[
         // Flash is addressed as it is on the board's chip; the image is mapped by the loader.
         name: "esp32-c3",
         title: "ESP32-C3-DevKitM-1",
-        cable: "micro-USB",
+        cable: "micro-USB: a serial port, for espflash",
         chip: "esp32c3",
+        running: None,
         identity: None,
         target: "riscv32imc-unknown-none-elf",
         cpu: None,
@@ -130,13 +138,14 @@ pub const BOARDS: &[Board] = &[
         image: region(0x0020_0000, 2 * MIB),
         ram: region(0x3FC8_0000, 320 * KIB),
         programmer: Programmer::Espflash,
-        family: Some(Family::Esp32),
+        family: Family::Esp32,
     },
     Board {
         name: "microbit",
         title: "BBC micro:bit v1",
         cable: "micro-USB: CMSIS-DAP on the board",
         chip: "nRF51822_xxAA",
+        running: None,
         identity: None,
         target: "thumbv6m-none-eabi",
         cpu: Some("cortex-m0"),
@@ -146,13 +155,14 @@ pub const BOARDS: &[Board] = &[
         image: region(0x0003_0000, 64 * KIB),
         ram: region(0x2000_0000, 16 * KIB),
         programmer: Programmer::Probe,
-        family: None,
+        family: Family::Nrf51,
     },
     Board {
         name: "nrf52840-dk",
         title: "nRF52840 DK",
         cable: "micro-USB at J2: J-Link on the board",
         chip: "nRF52840_xxAA",
+        running: None,
         identity: Some(Identity { address: 0x1000_0100, mask: u32::MAX, value: 0x0005_2840 }),
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m4"),
@@ -162,7 +172,7 @@ pub const BOARDS: &[Board] = &[
         image: region(0x0008_0000, 512 * KIB),
         ram: region(0x2000_0000, 256 * KIB),
         programmer: Programmer::Probe,
-        family: Some(Family::Nrf52),
+        family: Family::Nrf52,
     },
     NUCLEO_F411RE,
     Board {
@@ -178,6 +188,7 @@ pub const BOARDS: &[Board] = &[
         title: "Nucleo-H743ZI",
         cable: "micro-USB at CN1: ST-LINK on the board",
         chip: "STM32H743ZITx",
+        running: None,
         identity: Some(Identity { address: 0x5C00_1000, mask: 0xFFF, value: 0x450 }),
         target: "thumbv7em-none-eabihf",
         cpu: Some("cortex-m7"),
@@ -187,13 +198,14 @@ pub const BOARDS: &[Board] = &[
         image: region(0x0810_0000, MIB),
         ram: region(0x2400_0000, 512 * KIB),
         programmer: Programmer::Probe,
-        family: Some(Family::Stm32),
+        family: Family::Stm32,
     },
     Board {
         name: "pico",
         title: "Raspberry Pi Pico",
         cable: "a debug probe at the three pins SWCLK, GND, SWDIO; power by USB",
         chip: "RP2040",
+        running: None,
         identity: Some(Identity { address: 0x4000_0000, mask: 0x0FFF_FFFF, value: 0x0000_2927 }),
         target: "thumbv6m-none-eabi",
         cpu: Some("cortex-m0plus"),
@@ -203,13 +215,14 @@ pub const BOARDS: &[Board] = &[
         image: region(0x1010_0000, MIB),
         ram: region(0x2000_0000, 264 * KIB),
         programmer: Programmer::Probe,
-        family: Some(Family::Rp),
+        family: Family::Rp,
     },
     PICO_2,
     Board {
         // The flash is written through the Arm cores: probe-rs has no algorithm for the others.
         name: "pico2-riscv",
         title: "Raspberry Pi Pico 2, RISC-V cores",
+        running: Some("RP235x_riscv"),
         target: "riscv32imac-unknown-none-elf",
         cpu: None,
         opt_level: "3",
@@ -224,6 +237,7 @@ const NUCLEO_F411RE: Board = Board {
     title: "Nucleo-F411RE",
     cable: "mini-USB at CN1: ST-LINK on the board",
     chip: "STM32F411RETx",
+    running: None,
     identity: Some(Identity { address: 0xE004_2000, mask: 0xFFF, value: 0x431 }),
     target: "thumbv7em-none-eabihf",
     cpu: Some("cortex-m4"),
@@ -233,7 +247,7 @@ const NUCLEO_F411RE: Board = Board {
     image: region(0x0802_0000, 384 * KIB),
     ram: region(0x2000_0000, 128 * KIB),
     programmer: Programmer::Probe,
-    family: Some(Family::Stm32),
+    family: Family::Stm32,
 };
 
 /// With the Arm cores in use.
@@ -242,6 +256,7 @@ const PICO_2: Board = Board {
     title: "Raspberry Pi Pico 2, Arm cores",
     cable: "a debug probe at the JST connector; power by USB",
     chip: "RP235x",
+    running: None,
     identity: Some(Identity { address: 0x4000_0000, mask: 0x0FFF_FFFF, value: 0x0000_4927 }),
     target: "thumbv8m.main-none-eabihf",
     cpu: Some("cortex-m33"),
@@ -251,7 +266,7 @@ const PICO_2: Board = Board {
     image: region(0x1020_0000, 2 * MIB),
     ram: region(0x2000_0000, 520 * KIB),
     programmer: Programmer::Probe,
-    family: Some(Family::Rp),
+    family: Family::Rp,
 };
 
 const KIB: u32 = 1024;
@@ -373,7 +388,10 @@ mod tests {
             }
             assert!(board.firmware.range().end <= board.image.range().start, "{}", board.name);
             let ram = board.ram.range();
-            assert!(chip.ram().iter().any(|region| contains(region, &ram)), "{}", board.name);
+            for name in [board.chip].into_iter().chain(board.running) {
+                let regions = Chip::find(name).unwrap().ram();
+                assert!(regions.iter().any(|region| contains(region, &ram)), "{}", board.name);
+            }
         }
     }
 

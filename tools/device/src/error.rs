@@ -78,13 +78,33 @@ pub enum DeviceError {
         /// Names that are similar.
         suggestions: Vec<String>,
     },
-    /// The chip's flash is not written through a debug probe.
-    #[error("probe-rs cannot write the flash of {chip}")]
+    /// The chip is not reached through a debug probe.
+    #[error("{chip} has no debug probe that Fixie knows: its board has only a serial port")]
     OtherProgrammer {
         /// The chip.
         chip: &'static str,
-        /// The command that writes the image.
+        /// The command that does what was wanted.
         command: String,
+    },
+    /// The program that writes the chip's flash is not there.
+    #[error("espflash, which writes the flash of {chip} over its serial port, is not installed")]
+    NoEspflash {
+        /// The chip.
+        chip: &'static str,
+        /// The command that writes the image.
+        image: String,
+        /// The command that writes firmware.
+        firmware: String,
+        /// The command that shows its log.
+        log: String,
+    },
+    /// The program that writes the chip's flash failed.
+    #[error("`{command}` failed: {problem}")]
+    Espflash {
+        /// What was run.
+        command: String,
+        /// How it ended.
+        problem: String,
     },
     /// Nothing answers at the probe's wires.
     #[error("no chip answers at the debug probe")]
@@ -232,8 +252,8 @@ pub enum DeviceError {
         known: Vec<String>,
     },
     /// The application wants more than the board has.
-    #[error("there is no '{program}' for {board}, which has too little memory or no sensors")]
-    NoSensors {
+    #[error("there is no '{program}' for {board}, which has no microphone and too little memory")]
+    NoProgram {
         /// The board.
         board: &'static str,
         /// The application.
@@ -267,9 +287,25 @@ impl DeviceError {
             }
             Self::UnknownChip { .. } => "`fixie chips SEARCH` finds the whole name",
             Self::OtherProgrammer { command, .. } => return Some(format!("use `{command}`")),
+            Self::NoEspflash { image, firmware, log, .. } => {
+                return Some(format!(
+                    "install it by `cargo install espflash --locked` and repeat the command. It then \
+                     runs\n  {image}\nwith --app or --firmware also\n  {firmware}\nand with --monitor\n  {log}"
+                ));
+            }
+            Self::Espflash { .. } => {
+                "its own messages are above. Is the board connected by a data cable, and may this user \
+                 use its serial port (on Linux the group `dialout`)? `espflash list-ports` shows the \
+                 ports, --probe names one. The command can be repeated whatever is in flash: the chip's \
+                 loader is in its ROM"
+            }
             Self::NoChip { .. } => {
                 "is the board powered, and are SWDIO, SWCLK and GND connected? A chip that sleeps or \
                  runs firmware which gives up the debug pins answers while its reset button is held"
+            }
+            Self::Attach { .. } => {
+                "is that the chip on the board? --chip names it. An RP2350 that runs a program for its \
+                 RISC-V cores answers to this only after it was plugged in with BOOTSEL held"
             }
             Self::WrongChip { .. } => {
                 "nothing was written; name the chip that is on the board, or choose another board \
@@ -310,7 +346,10 @@ impl DeviceError {
             Self::NoLog { .. } => {
                 "is it the firmware that was flashed, and does it log over RTT (defmt-rtt)?"
             }
-            Self::NoSensors { .. } => "choose --app bench, or firmware of your own by --firmware",
+            Self::NoProgram { .. } => {
+                "choose another --app, or firmware of your own by --firmware; the board's page in \
+                 firmware/boards says which there are"
+            }
             Self::OutputsDiffer { .. } => "this is a defect of Fixie: report it",
             Self::BenchTimeout(_) => "flash the bench firmware again: `fixie bench --chip CHIP`",
             _ => return None,

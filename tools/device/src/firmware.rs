@@ -10,7 +10,7 @@ use object::read::elf::{ElfFile, ProgramHeader};
 use object::{Endianness, Object, ObjectSymbol};
 
 use crate::DeviceError;
-use crate::board::{Board, Split};
+use crate::board::{Board, Family, Split};
 
 /// A program that boards have, by name, with the image in its own region of flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,28 +19,31 @@ pub struct Program(&'static str);
 /// Measures an image and reports over RTT.
 pub const BENCH: Program = Program("bench");
 
+/// Hears words.
+pub const KEYWORD: Program = Program("keyword");
+
 impl Program {
     /// What is built for a board.
     ///
     /// # Errors
     ///
-    /// [`DeviceError::NoSensors`].
+    /// [`DeviceError::NoProgram`].
     pub fn on(self, board: &Board) -> Result<Application, DeviceError> {
-        match board.family {
-            Some(family) => Ok(Application {
-                workspace: family.workspace(),
-                package: family.package(),
-                binary: self.0,
-                features: Some(board.name),
-            }),
-            None if self == BENCH => Ok(Application {
-                workspace: "",
-                package: "fixie-bench",
-                binary: "device",
-                features: Some("device"),
-            }),
-            None => Err(DeviceError::NoSensors { board: board.name, program: self.0 }),
+        if !self.is_on(board) {
+            return Err(DeviceError::NoProgram { board: board.name, program: self.0 });
         }
+        Ok(Application {
+            workspace: board.family.workspace(),
+            package: board.family.package(),
+            binary: self.0,
+            features: Some(board.name),
+        })
+    }
+
+    /// Whether a board has it: one without a microphone, and with too little memory for its samples,
+    /// does not hear.
+    pub fn is_on(self, board: &Board) -> bool {
+        self != KEYWORD || board.family != Family::Nrf51
     }
 }
 
@@ -48,7 +51,7 @@ impl Program {
 pub const APPLICATIONS: &[(&str, Program)] = &[
     ("bench", BENCH),
     ("camera", Program("camera")),
-    ("keyword", Program("keyword")),
+    ("keyword", KEYWORD),
     ("motion", Program("motion")),
 ];
 
@@ -138,7 +141,7 @@ impl Firmware {
     ///
     /// # Errors
     ///
-    /// [`DeviceError::NoSensors`] for an application on a board that only measures;
+    /// [`DeviceError::NoProgram`] for an application that the board does not have;
     /// [`DeviceError::Build`].
     pub fn build(
         board: &Board,

@@ -17,13 +17,14 @@
 //! - [`device`]: a chip on a probe: attach, flash and verify, restart;
 //! - [`log`]: RTT channels, of defmt or text;
 //! - [`mod@bench`]: cycles per layer from the bench firmware;
+//! - [`espflash`]: boards that have no debug probe, by another program;
 //! - [`emulated`]: a probe without a board.
 //!
 //! # What has not run on silicon
 //!
 //! Nothing of this crate has met a real probe or chip yet. Tested are: the whole way from attaching to
-//! the log on QEMU's micro:bit, where probe-rs's flash algorithm for the nRF51 executes on a model of
-//! that chip's flash controller; and all failures, on chips (nRF52840, STM32F446) whose flash
+//! the decisions of an application in the log on QEMU's micro:bit, where probe-rs's flash algorithm for
+//! the nRF51 executes on a model of that chip's flash controller; and all failures, on chips (nRF52840, STM32F446) whose flash
 //! algorithm is replaced by what it is for. The register addresses and flash splits of [`BOARDS`] are
 //! from data sheets and checked against probe-rs's memory maps.
 
@@ -35,6 +36,7 @@ pub mod chip;
 pub mod device;
 pub mod emulated;
 mod error;
+pub mod espflash;
 pub mod firmware;
 pub mod log;
 pub mod plan;
@@ -45,6 +47,7 @@ pub use board::{BOARDS, Board};
 pub use chip::Chip;
 pub use device::{Attach, Device, FlashEvent, Operation};
 pub use error::{DeviceError, Memory};
+pub use espflash::Espflash;
 pub use firmware::Firmware;
 pub use log::{Log, LogLine, LogTable};
 pub use plan::{Contents, Plan};

@@ -77,6 +77,34 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The same for a board whose chip probe-rs does not know: its parts of flash and its RAM are those
+    /// of the table of boards, and what is written is left to another program.
+    ///
+    /// # Errors
+    ///
+    /// [`DeviceError::DoesNotFit`], [`DeviceError::Image`].
+    pub fn of_board(
+        board: &'static Board,
+        firmware: Option<&Firmware>,
+        image: &[u8],
+    ) -> Result<Self, DeviceError> {
+        let (firmware_bytes, image_bytes) =
+            (firmware.map_or(0, Firmware::flash_bytes), image.len() as u64);
+        let arena_bytes = Image::parse(image)?.arena_len() as u64;
+        fits("the firmware", Memory::Flash, firmware_bytes, board.firmware.len_bytes.into())?;
+        fits("the image", Memory::ImageRegion, image_bytes, board.image.len_bytes.into())?;
+        let (memory, arena_available_bytes) = match firmware.and_then(Firmware::split) {
+            Some(split) => (Memory::Arena, split.arena_bytes),
+            None => (Memory::Ram, u64::from(board.ram.len_bytes)),
+        };
+        fits("the arena of the image", memory, arena_bytes, arena_available_bytes)?;
+        let image = Some((board.image.origin.into(), image_bytes));
+        let segments = Vec::new();
+        Ok(Self { segments, image, firmware_bytes, arena_bytes, arena_available_bytes })
+    }
+}
+
 /// What `firmware/measure/src/lib.rs` finds in its image region.
 fn with_samples(image: &[u8], samples: &[u8]) -> Vec<u8> {
     let mut data = image.to_vec();

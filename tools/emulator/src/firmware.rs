@@ -185,7 +185,7 @@ pub fn lint(
     // The applications of real boards handle panics themselves: together with the others there would
     // be two handlers.
     let alone = "fixie-session";
-    let others = ["--workspace", "--exclude", alone, "--features", "fixie-bench/device"];
+    let others = ["--workspace", "--exclude", alone];
     clippy(&site, "", others, what())?;
     clippy(&site, "", ["--package", alone], what())
 }

@@ -26,7 +26,7 @@ use esp_hal::timer::PeriodicTimer;
 use esp_hal::timer::timg::TimerGroup;
 use esp_hal::{Blocking, Config, handler, interrupt};
 use esp_println as _;
-use fixie_session::{Board, MAX_SLEEP_MS, Receiver, halt};
+use fixie_session::{Board, Listening, MAX_SLEEP_MS, Receiver, halt};
 
 use microphone::Microphone;
 
@@ -75,13 +75,8 @@ fn stop(what: &str, error: &impl core::fmt::Debug) -> ! {
 }
 
 impl Board for DevKit {
-    type Microphone = Microphone;
     type I2c = I2c<'static, Blocking>;
     type Serial = Receiver<u8>;
-
-    fn microphone(self) -> Self::Microphone {
-        Microphone::start(self.0)
-    }
 
     fn i2c(self) -> Self::I2c {
         let config = i2c::Config::default().with_frequency(Rate::from_khz(400));
@@ -97,5 +92,13 @@ impl Board for DevKit {
 
     fn sleep() {
         interrupt::wait_for_interrupt();
+    }
+}
+
+impl Listening for DevKit {
+    type Microphone = Microphone;
+
+    fn microphone(self) -> Self::Microphone {
+        Microphone::start(self.0)
     }
 }

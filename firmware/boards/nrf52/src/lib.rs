@@ -22,7 +22,7 @@ use embassy_nrf::pdm::{self, Frequency, Pdm, Ratio, SamplerState};
 use embassy_nrf::twim::{self, Twim};
 use embassy_nrf::{Peripherals, bind_interrupts, interrupt, peripherals, uarte};
 use embassy_time::Instant;
-use fixie_session::{Board, Channel, Receiver, Sender, Serial};
+use fixie_session::{Board, Channel, Listening, Receiver, Sender, Serial};
 use static_cell::ConstStaticCell;
 
 use embassy::{spawn, tick};
@@ -68,21 +68,8 @@ pub fn start() -> Dk {
 }
 
 impl Board for Dk {
-    type Microphone = Receiver<i16>;
     type I2c = Twim<'static>;
     type Serial = Serial<BufferedUarteRx<'static>>;
-
-    fn microphone(self) -> Self::Microphone {
-        static CHANNEL: ConstStaticCell<Channel<i16, 2048>> = ConstStaticCell::new(Channel::new());
-        let (sender, receiver) = CHANNEL.take().split();
-        // 1 280 000 / 80 = 16 000 samples a second.
-        let (frequency, ratio) = (Frequency::_1280k, Ratio::Ratio80);
-        let config = pdm::Config { frequency, ratio, ..pdm::Config::default() };
-        let Peripherals { PDM, P0_30, P0_31, .. } = self.peripherals;
-        let microphone = Pdm::new(PDM, Interrupts, P0_30, P0_31, config);
-        spawn(self.sampling, listen(microphone, sender));
-        receiver
-    }
 
     fn i2c(self) -> Self::I2c {
         /// Writes are copied here: DMA does not read flash.
@@ -112,6 +99,22 @@ impl Board for Dk {
 
     fn sleep() {
         cortex_m::asm::wfi();
+    }
+}
+
+impl Listening for Dk {
+    type Microphone = Receiver<i16>;
+
+    fn microphone(self) -> Self::Microphone {
+        static CHANNEL: ConstStaticCell<Channel<i16, 2048>> = ConstStaticCell::new(Channel::new());
+        let (sender, receiver) = CHANNEL.take().split();
+        // 1 280 000 / 80 = 16 000 samples a second.
+        let (frequency, ratio) = (Frequency::_1280k, Ratio::Ratio80);
+        let config = pdm::Config { frequency, ratio, ..pdm::Config::default() };
+        let Peripherals { PDM, P0_30, P0_31, .. } = self.peripherals;
+        let microphone = Pdm::new(PDM, Interrupts, P0_30, P0_31, config);
+        spawn(self.sampling, listen(microphone, sender));
+        receiver
     }
 }
 

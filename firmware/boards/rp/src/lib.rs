@@ -20,7 +20,7 @@ use core::cell::RefCell;
 
 use critical_section::Mutex;
 use defmt_rtt as _;
-use fixie_session::{Board, MAX_SLEEP_MS, Receiver, halt};
+use fixie_session::{Board, Listening, MAX_SLEEP_MS, Receiver, halt};
 use hal::clocks::{ClocksManager, init_clocks_and_plls};
 use hal::fugit::{MicrosDurationU32, RateExtU32};
 use hal::gpio::{FunctionI2C, Pin, Pins, PullUp, bank0};
@@ -112,13 +112,8 @@ fn wake() {
 type I2cPin<I> = Pin<I, FunctionI2C, PullUp>;
 
 impl Board for Pico {
-    type Microphone = Receiver<i16>;
     type I2c = I2C<pac::I2C0, (I2cPin<bank0::Gpio4>, I2cPin<bank0::Gpio5>)>;
     type Serial = Receiver<u8>;
-
-    fn microphone(mut self) -> Self::Microphone {
-        microphone::start(self.adc, self.pins.gpio26, &mut self.resets)
-    }
 
     fn i2c(mut self) -> Self::I2c {
         let (sda, scl) = (self.pins.gpio4.reconfigure(), self.pins.gpio5.reconfigure());
@@ -134,5 +129,13 @@ impl Board for Pico {
 
     fn sleep() {
         hal::arch::wfi();
+    }
+}
+
+impl Listening for Pico {
+    type Microphone = Receiver<i16>;
+
+    fn microphone(mut self) -> Self::Microphone {
+        microphone::start(self.adc, self.pins.gpio26, &mut self.resets)
     }
 }

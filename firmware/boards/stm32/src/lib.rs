@@ -27,7 +27,7 @@ use embassy_stm32::time::Hertz;
 use embassy_stm32::usart::{self, BufferedUart};
 use embassy_stm32::{Config, Peripherals};
 use embassy_time::Instant;
-use fixie_session::{Board, Channel, Receiver, Sender, Serial, halt};
+use fixie_session::{Board, Channel, Listening, Receiver, Sender, Serial, halt};
 use static_cell::ConstStaticCell;
 
 use embassy::{spawn, tick};
@@ -73,23 +73,8 @@ fn sample() {
 }
 
 impl Board for Nucleo {
-    type Microphone = Receiver<i16>;
     type I2c = I2c<'static, Blocking, Master>;
     type Serial = Serial<BufferedUart<'static>>;
-
-    fn microphone(self) -> Self::Microphone {
-        static CHANNEL: ConstStaticCell<Channel<i16, 2048>> = ConstStaticCell::new(Channel::new());
-        static DMA: ConstStaticCell<[u16; RING]> = ConstStaticCell::new([0; RING]);
-        let (sender, receiver) = CHANNEL.take().split();
-        let mut config = i2s::Config::default();
-        config.frequency = SAMPLE_RATE;
-        // Of the microphone's 24 bits the upper 16.
-        config.format = i2s::Format::Data16Channel32;
-        config.master_clock = false;
-        let microphone = chip::microphone(self.peripherals, DMA.take(), config);
-        spawn(self.sampling, listen(microphone, sender));
-        receiver
-    }
 
     fn i2c(self) -> Self::I2c {
         let mut config = i2c::Config::default();
@@ -113,6 +98,24 @@ impl Board for Nucleo {
 
     fn sleep() {
         cortex_m::asm::wfi();
+    }
+}
+
+impl Listening for Nucleo {
+    type Microphone = Receiver<i16>;
+
+    fn microphone(self) -> Self::Microphone {
+        static CHANNEL: ConstStaticCell<Channel<i16, 2048>> = ConstStaticCell::new(Channel::new());
+        static DMA: ConstStaticCell<[u16; RING]> = ConstStaticCell::new([0; RING]);
+        let (sender, receiver) = CHANNEL.take().split();
+        let mut config = i2s::Config::default();
+        config.frequency = SAMPLE_RATE;
+        // Of the microphone's 24 bits the upper 16.
+        config.format = i2s::Format::Data16Channel32;
+        config.master_clock = false;
+        let microphone = chip::microphone(self.peripherals, DMA.take(), config);
+        spawn(self.sampling, listen(microphone, sender));
+        receiver
     }
 }
 

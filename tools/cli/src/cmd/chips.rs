@@ -1,13 +1,14 @@
 use std::ops::Range;
 
 use clap::Args;
+use fixie_device::firmware::APPLICATIONS;
 use fixie_device::{BOARDS, Board, Chip, chip};
 use serde::Serialize;
 
 use crate::diagnostics::{Context, Failure};
 use crate::{output, table};
 
-/// List the boards that Fixie knows, or search the chips that a debug probe can flash.
+/// List the boards that Fixie knows, with their cables and applications, or search the chips that a debug probe can flash.
 ///
 /// `--chip` of `flash` and `bench` takes any of the names. On a board the flash is split: the image
 /// has its own region, and is replaced without the firmware. On another chip `flash` wants to be told
@@ -40,6 +41,7 @@ struct BoardInfo {
     title: &'static str,
     chip: &'static str,
     cable: &'static str,
+    applications: Vec<&'static str>,
     firmware_bytes: u32,
     image_address: u32,
     image_bytes: u32,
@@ -72,7 +74,11 @@ impl Cmd {
             ]
         });
         let header = ["board", "name", "chip", "#firmware", "#image", "image at", "#RAM"];
-        output::print(table::table(header, rows.collect()) + "\n")
+        let cables = boards.iter().map(|board| {
+            [board.board.to_owned(), board.applications.join(", "), board.cable.to_owned()]
+        });
+        let cables = table::table(["board", "--app", "cable"], cables.collect());
+        output::print(format!("{}\n\n{cables}\n", table::table(header, rows.collect())))
     }
 
     fn chips(&self, search: &str) -> Result<(), Failure> {
@@ -113,6 +119,11 @@ impl BoardInfo {
             title: board.title,
             chip: board.chip,
             cable: board.cable,
+            applications: APPLICATIONS
+                .iter()
+                .filter(|(_, program)| program.is_on(board))
+                .map(|(name, _)| *name)
+                .collect(),
             firmware_bytes: board.firmware.len_bytes,
             image_address: board.image.origin,
             image_bytes: board.image.len_bytes,

@@ -173,7 +173,6 @@ fn what_cannot_be_flashed() {
     refused(&["nRF52833_xxAA"], &["not known", "--address"]);
     refused(&["nrf52840-dk", "--address", "0x80100"], &["erase sector", "--address 0x80000"]);
     refused(&["nrf52840-dk", "--address", "0x20000000"], &["no flash", "nothing was written"]);
-    refused(&["esp32-c3"], &["espflash write-bin 0x200000 digits.fixie"]);
     refused(&["nRF52833_xxAA", "--app", "bench"], &["none of the boards", "--firmware"]);
     bench.file("text.elf", "text");
     refused(&["pico", "--firmware", "text.elf"], &["cannot use the firmware text.elf"]);

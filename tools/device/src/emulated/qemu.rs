@@ -1,7 +1,9 @@
 //! QEMU's micro:bit as a machine: a Cortex-M0 with the flash controller of the nRF51.
 
 use std::io;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Machine;
@@ -38,6 +40,7 @@ enum State {
 pub struct Qemu {
     child: Child,
     gdb: Gdb,
+    serial: Arc<TcpStream>,
     state: State,
     /// Where `BKPT` was seen when the core was last started.
     breakpoint: Option<u32>,
@@ -58,9 +61,12 @@ impl Qemu {
             }
             _ => EmulatorError::Start { program: program.to_owned(), source },
         };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(start)?;
+        let line = listener.local_addr().map_err(start)?;
         let mut child = Command::new(program)
             .args(["-machine", "microbit", "-display", "none", "-monitor", "none"])
-            .args(["-serial", "null", "-icount", "shift=6", "-S", "-gdb", "stdio"])
+            .args(["-serial", &format!("tcp:{line}")])
+            .args(["-icount", "shift=6", "-S", "-gdb", "stdio"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -69,10 +75,19 @@ impl Qemu {
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(start(io::ErrorKind::BrokenPipe.into()));
         };
+        // It has connected the serial line by the time at which it answers.
         let gdb = Gdb::connect(stdin, stdout).map_err(start)?;
-        let mut qemu = Self { child, gdb, state: State::Halted, breakpoint: None };
+        let (serial, _) = listener.accept().map_err(start)?;
+        let (serial, state) = (Arc::new(serial), State::Halted);
+        let mut qemu = Self { child, gdb, serial, state, breakpoint: None };
         qemu.erase_all().and_then(|()| qemu.reset()).map_err(start)?;
         Ok(qemu)
+    }
+
+    /// The other end of the board's serial line. What is written to it arrives as fast as the program
+    /// receives, and waits until it does.
+    pub fn serial(&self) -> Arc<TcpStream> {
+        Arc::clone(&self.serial)
     }
 
     /// Does something that the stub does only while the machine is halted.

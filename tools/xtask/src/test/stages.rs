@@ -68,7 +68,7 @@ const EMULATED_TESTS: [&str; 9] = [
 const LINTED: [&str; 2] = ["cortex-m4", "rv32"];
 
 /// The workspaces of boards, below `firmware/boards`.
-const BOARD_FAMILIES: [&str; 4] = ["esp32", "nrf52", "rp", "stm32"];
+const BOARD_FAMILIES: [&str; 5] = ["esp32", "nrf51", "nrf52", "rp", "stm32"];
 
 /// Seconds that each fuzz target runs.
 const FUZZ_SECONDS: u32 = 60;
@@ -126,6 +126,8 @@ fn size() -> Result<Verdict> {
 fn emulated() -> Result<Verdict> {
     let tests = EMULATED_TESTS.iter().flat_map(|test| ["--test", test]);
     run(cargo(&["test", "--release", "--workspace"]).args(tests))?;
+    // Those of the command that build firmware.
+    run(&mut cargo(&["test", "--release", "--workspace", "--test", "command", "--", "--ignored"]))?;
     Ok(Verdict::Passed)
 }
 

@@ -7,6 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::digest::Digest;
 use fixie_compiler::session::{Network, SessionError};
+use fixie_device::bench::crc32;
 use fixie_device::firmware::BENCH;
 use fixie_device::{BenchReport as DeviceReport, Contents, Firmware, Plan};
 use fixie_emulator::{BOARDS, BenchReport, BenchRequest, Board, Layer, Stage};
@@ -121,7 +122,7 @@ impl Cmd {
             Failure::new(what(), "it is none of the boards that Fixie builds firmware for")
                 .help("`fixie chips` lists them")
         })?;
-        let samples = quantized(network, samples).context(what)?;
+        let (samples, outputs) = run_here(network, samples).context(what)?;
         let image = network.bytes();
         let firmware =
             building(|progress| Firmware::build(board, BENCH, progress)).context(what)?;
@@ -133,13 +134,13 @@ impl Cmd {
             board: Some(board),
         };
         let plan = Plan::new(&part.chip, &contents).context(what)?;
-        let mut device = part.flash(&self.probe, &plan).context(what)?;
-        device.restart(Some(&firmware)).context(what)?;
+        let device = part.flash(&self.probe, &plan, Vec::new()).context(what)?;
+        let mut device = part.start(&self.probe, device, Some(&firmware)).context(what)?;
         let layers = layers(network);
         let request = fixie_device::BenchRequest {
             firmware: &firmware,
             image,
-            samples: &samples,
+            outputs_crc32: crc32(&outputs),
             layers: &layers,
         };
         let _progress = Progress::spinner("measuring");
@@ -170,7 +171,10 @@ pub fn measure(
     hot: bool,
 ) -> Result<BenchReport, Failure> {
     let what = || format!("cannot measure on {}", board.name);
-    let (input, host_sha256) = run_here(network, samples).context(what)?;
+    let (input, outputs) = run_here(network, samples).context(what)?;
+    let mut digest = Digest::default();
+    digest.update(&outputs);
+    let host_sha256 = digest.finish();
     let image = network.image();
     let steps = (0..image.step_count()).filter_map(|index| image.step(index));
     let steps: Vec<_> = steps.map(|step| usize::from(step.op)).collect();
@@ -195,28 +199,20 @@ pub fn measure(
     Ok(report)
 }
 
-/// The input bytes of all samples.
-fn quantized(network: &Network, samples: &[Vec<ArrayD<f32>>]) -> Result<Vec<u8>, SessionError> {
-    let mut arena = network.arena();
-    let mut session = network.session(&mut arena)?;
-    let bytes = samples.iter().map(|sample| session.quantize(sample));
-    Ok(bytes.collect::<Result<Vec<_>, _>>()?.concat())
-}
-
-/// The input bytes of all samples, and the digest of the outputs that they give here.
+/// The input bytes of all samples, and the output bytes that they give here.
 fn run_here(
     network: &Network,
     samples: &[Vec<ArrayD<f32>>],
-) -> Result<(Vec<u8>, String), SessionError> {
+) -> Result<(Vec<u8>, Vec<u8>), SessionError> {
     let mut arena = network.arena();
     let mut session = network.session(&mut arena)?;
-    let (mut input, mut digest) = (Vec::new(), Digest::default());
+    let (mut input, mut outputs) = (Vec::new(), Vec::new());
     for sample in samples {
         input.extend(session.quantize(sample)?);
         session.run(sample)?;
-        digest.update(&session.raw_outputs()?);
+        outputs.extend(session.raw_outputs()?);
     }
-    Ok((input, digest.finish()))
+    Ok((input, outputs))
 }
 
 /// The operators of the image; a stripped one names only their kernels.

@@ -1,3 +1,5 @@
+mod espflash;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -5,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use fixie_device::firmware::{APPLICATIONS, application};
-use fixie_device::{Contents, Device, Firmware, Log, LogLine, LogTable, Plan};
+use fixie_device::{Board, Contents, Device, Firmware, Log, LogLine, LogTable, Plan};
 use serde::Serialize;
 
 use crate::connection::{Part, ProbeArguments, building};
@@ -19,22 +21,27 @@ const POLL: Duration = Duration::from_millis(10);
 const FOREVER: &str = "until interrupted";
 
 const EXAMPLES: &str = "\
-Examples, each with the board connected to this computer by the USB cable of its debug probe:
-  fixie flash digits.fixie --chip nrf52840-dk
+Examples, each with the board connected to this computer by the cable that `fixie chips` names:
+  fixie convert tools/models/motion/motion.onnx --calib tools/models/motion/calib.npz \\
+      --target cortex-m4 -o motion.fixie
+  fixie flash motion.fixie --chip nrf52840-dk --app motion --monitor
+      builds and flashes an application with its image, starts it and shows its log: the arena,
+      `started`, and a line for each decision, until Ctrl-C
+  fixie flash motion.fixie --chip nrf52840-dk --reset
       replaces the image in its own region of flash and leaves the firmware as it is
-  fixie flash digits.fixie --chip nrf52840-dk --app bench --monitor
-      builds and flashes an application with the image, starts it and shows its log
-  fixie flash digits.fixie --chip STM32L476RG --address 0x08040000 --reset
+  fixie flash motion.fixie --chip STM32L476RG --address 0x08040000 --reset
       an image for firmware of one's own, which looks for it at that address
-  fixie flash digits.fixie --chip microbit --app bench --monitor --probe emulated
-      the same without a board: flash algorithm and firmware run in QEMU
+  fixie flash digits.fixie --chip microbit --app camera --probe emulated --serial clip.bin --monitor
+      without a board: flash algorithm and firmware run in QEMU, and see the pictures in clip.bin
 
 Whether everything fits is checked before anything is written. What was written is read
 back. When the cable comes off midway, the same command again sets the chip right.
-`fixie chips` lists boards and chips, `fixie probe list` what is connected. Not yet tried on
-a real board: the documentation of tools/device says what was tested how.";
+An application wants the image of its model: camera one by `fixie convert --input-rows`.
+Wiring, and what appears: the board's page in firmware/boards. `fixie probe list` shows what
+is connected. The ESP32-C3 is flashed by espflash over its serial port, which this command
+runs. Not yet tried on a real board: the documentation of tools/device says what was tested.";
 
-/// Write an image, and firmware if asked to, to the flash of a chip on a debug probe.
+/// Write an image, and firmware if asked to, to the flash of a board or chip.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Cmd {
@@ -53,6 +60,10 @@ pub struct Cmd {
     firmware: Option<PathBuf>,
     #[command(flatten)]
     probe: ProbeArguments,
+    /// With --probe emulated: what arrives on the board's serial line, such as pictures of
+    /// firmware/boards/send-picture.py.
+    #[arg(long, value_name = "FILE", requires = "probe")]
+    serial: Option<PathBuf>,
     /// Where the image goes, if not where firmware or board say: the start of an erase sector.
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     address: Option<u64>,
@@ -115,8 +126,12 @@ impl Cmd {
         let what = || format!("cannot flash {}", self.image.display());
         let name = self.image.display().to_string();
         let image = read(&self.image)?;
+        let serial = self.serial()?;
+        if let Some(board) = self.board_of_espflash() {
+            return self.flash_over_serial(board, &image);
+        }
         let part = Part::find(&self.chip, &name).context(what)?;
-        let firmware = self.firmware(&part)?;
+        let firmware = self.firmware(part.board)?;
         let contents = Contents {
             firmware: firmware.as_ref(),
             image: Some(&image),
@@ -125,24 +140,35 @@ impl Cmd {
             board: part.board,
         };
         let plan = Plan::new(&part.chip, &contents).context(what)?;
-        let mut device = part.flash(&self.probe, &plan).context(what)?;
+        let mut device = part.flash(&self.probe, &plan, serial).context(what)?;
         let starts = self.reset || self.monitor.is_some();
         if starts {
-            device.restart(firmware.as_ref()).context(|| "cannot start the program")?;
+            let started = part.start(&self.probe, device, firmware.as_ref());
+            device = started.context(|| "cannot start the program")?;
         }
-        let summary = Summary::of(&part, &plan, starts);
-        if self.json {
-            output::print_json(&summary)?;
-        } else {
-            output::print(summary.render())?;
-        }
+        self.report(&Summary::of(part.chip.name(), part.board, &plan, starts))?;
         match self.monitor {
             Some(limit) => self.monitor(&mut device, firmware.as_ref(), limit),
             None => Ok(()),
         }
     }
 
-    fn firmware(&self, part: &Part) -> Result<Option<Firmware>, Failure> {
+    fn report(&self, summary: &Summary) -> Result<(), Failure> {
+        if self.json { output::print_json(summary) } else { output::print(summary.render()) }
+    }
+
+    /// What arrives on the serial line of the emulated board.
+    fn serial(&self) -> Result<Vec<u8>, Failure> {
+        let Some(path) = &self.serial else { return Ok(Vec::new()) };
+        if self.probe.is_emulated() {
+            return read(path);
+        }
+        let what = format!("cannot send {}", path.display());
+        Err(Failure::new(what, "the serial line of a real board is not Fixie's")
+            .help("write to its serial port, or choose --probe emulated"))
+    }
+
+    fn firmware(&self, board: Option<&'static Board>) -> Result<Option<Firmware>, Failure> {
         if let Some(path) = &self.firmware {
             let what = || format!("cannot use the firmware {}", path.display());
             return Firmware::parse(read(path)?).map(Some).context(what);
@@ -151,7 +177,7 @@ impl Cmd {
             return Ok(None);
         };
         let what = || format!("cannot build {name} for {}", self.chip);
-        let board = part.board.ok_or_else(|| {
+        let board = board.ok_or_else(|| {
             Failure::new(what(), "it is none of the boards that Fixie knows")
                 .help("`fixie chips` lists them; other firmware comes with --firmware")
         })?;
@@ -197,11 +223,11 @@ fn render(line: &LogLine) -> String {
 }
 
 impl Summary {
-    fn of(part: &Part, plan: &Plan, started: bool) -> Self {
+    fn of(chip: &str, board: Option<&'static Board>, plan: &Plan, started: bool) -> Self {
         let (image_address, image_bytes) = plan.image.unwrap_or_default();
         Self {
-            chip: part.chip.name().to_owned(),
-            board: part.board.map(|board| board.name),
+            chip: chip.to_owned(),
+            board: board.map(|board| board.name),
             image_address,
             image_bytes,
             firmware_bytes: plan.firmware_bytes,
