@@ -97,6 +97,12 @@ pub trait Isa {
         scalar::dot_1x4(patch, rows)
     }
 
+    /// As [`dot_1x4`](Self::dot_1x4), with a patch of 16-bit elements.
+    #[inline(never)]
+    fn dot_wide(patch: &[i16], rows: [&[i8]; 4]) -> [i32; 4] {
+        scalar::dot_1x4(patch, rows)
+    }
+
     /// All channels of the pixels of a strip of a depthwise convolution.
     fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
         scalar::depthwise_strip(filters, strip)
