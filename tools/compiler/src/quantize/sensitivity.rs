@@ -51,7 +51,7 @@ pub fn probe(
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Vec<Probe>, QuantizeError> {
     let mut open = graph.clone();
-    quantize_activations(&mut open, ranges)?;
+    quantize_activations(&mut open, ranges, options)?;
     // The same nodes and tensors, and more constants.
     let mut fine = open.clone();
     quantize_constants(&mut fine, Some(samples), options)?;
