@@ -110,3 +110,132 @@ pub(super) fn narrow_readers(graph: &mut Graph, id: TensorId, narrow: &Quant) {
         inputs.filter(|input| **input == id).for_each(|input| *input = copy);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, Array4, arr1};
+
+    use super::super::quantize;
+    use super::*;
+    use crate::calibrate::Ranges;
+    use crate::ir::{Conv, Node, Unary};
+    use crate::quantize::{QuantizeError, WideLayers, accumulator, requant};
+
+    /// Nodes one behind the other, each over `[1, 4]`; their ranges are −1 to 2.
+    fn chain(ops: &[(&str, Op)]) -> Graph {
+        let mut graph = Graph::default();
+        let mut last = graph.add_activation("x", &[1, 4]);
+        graph.inputs.push(last);
+        for (name, op) in ops {
+            let mut inputs = vec![last];
+            if op.has_weights() {
+                let weights = Array2::from_shape_fn((4, 4), |(n, k)| 0.1 * (n + 2 * k) as f32 - 0.3);
+                inputs.push(graph.add_constant(format!("{name}/w"), weights.into_dyn()));
+                let bias = arr1(&[0.1, -0.2, 0.3, 0.0]).into_dyn();
+                inputs.push(graph.add_constant(format!("{name}/b"), bias));
+            }
+            last = graph.add_activation(*name, &[1, 4]);
+            let name = (*name).to_owned();
+            graph.nodes.push(Node { name, op: op.clone(), inputs, output: last, clamp: None });
+        }
+        graph.outputs.push(last);
+        graph
+    }
+
+    fn quantised(graph: &Graph, wide: WideLayers) -> Result<Graph, QuantizeError> {
+        let mut graph = graph.clone();
+        let names = graph.tensors.iter().map(|tensor| tensor.name.clone());
+        let ranges: Ranges = names.map(|name| (name, Range::new(-1.0, 2.0))).collect();
+        let options = QuantizeOptions { wide, ..QuantizeOptions::default() };
+        quantize(&mut graph, Some(&ranges), None, &options)?;
+        graph.validate().unwrap();
+        Ok(graph)
+    }
+
+    /// Bits of each node's output, by its name.
+    fn bits(graph: &Graph) -> Vec<(&str, u8)> {
+        let of = |node: &Node| graph.tensor(node.output).quant.as_ref().map_or(0, |q| q.bits);
+        graph.nodes.iter().map(|node| (node.name.as_str(), of(node))).collect()
+    }
+
+    fn named(name: &str) -> WideLayers {
+        WideLayers::Named([name.to_owned()].into())
+    }
+
+    #[test]
+    fn layers_and_what_moves_their_outputs_are_wide() {
+        let graph = chain(&[("a", Op::Dense), ("b", Op::Reshape), ("c", Op::Dense)]);
+        let of = |wide| quantised(&graph, wide).unwrap();
+        assert_eq!(bits(&of(WideLayers::None)), [("a", 8), ("b", 8), ("c", 8)]);
+        assert_eq!(bits(&of(WideLayers::All)), [("a", 16), ("b", 16), ("c", 16)]);
+        assert_eq!(bits(&of(named("a"))), [("a", 16), ("b", 16), ("c", 8)]);
+        let wide = of(WideLayers::All);
+        let quant = wide.tensor(wide.nodes[0].output).quant.as_ref().unwrap();
+        assert_eq!((quant.zero_point, quant.quantize(2.0, 0)), (0, 32767), "symmetric");
+    }
+
+    #[test]
+    fn other_operators_read_a_copy_of_8_bits() {
+        let mut graph = chain(&[("a", Op::Dense), ("b", Op::Dense)]);
+        let read = graph.nodes[0].output;
+        let output = graph.add_activation("c", &[1, 4]);
+        let op = Op::Unary(Unary::Sigmoid);
+        graph.nodes.push(Node { name: "c".into(), op, inputs: vec![read], output, clamp: None });
+        graph.outputs.push(output);
+        let wide = quantised(&graph, named("a")).unwrap();
+        assert_eq!(bits(&wide), [("a", 16), ("b", 8), ("a/converted", 8), ("c", 8)]);
+        let narrow = quantised(&graph, WideLayers::None).unwrap();
+        let quant = |graph: &Graph, id: TensorId| graph.tensor(id).quant.clone();
+        assert_eq!(quant(&wide, wide.nodes[2].output), quant(&narrow, narrow.nodes[0].output));
+    }
+
+    #[test]
+    fn what_no_layer_reads_has_8_bits_at_once() {
+        let graph = chain(&[("a", Op::Dense), ("b", Op::Unary(Unary::Sigmoid)), ("c", Op::Dense)]);
+        let wide = quantised(&graph, WideLayers::All).unwrap();
+        assert_eq!(bits(&wide), [("a", 8), ("b", 8), ("c", 16)]);
+    }
+
+    #[test]
+    fn an_unknown_layer_is_named() {
+        let graph = chain(&[("a", Op::Dense), ("b", Op::Unary(Unary::Sigmoid))]);
+        let error = quantised(&graph, named("b")).unwrap_err().to_string();
+        assert!(error.starts_with("there is no layer 'b'") && error.ends_with(": a"), "{error}");
+    }
+
+    /// A pointwise convolution, and one behind it with so many equal weights per output.
+    fn heavy(inputs: usize) -> Graph {
+        let mut graph = Graph::default();
+        let mut ids = vec![graph.add_activation("x", &[1, 1, 1, 2])];
+        graph.inputs = ids.clone();
+        for (name, shape) in [("a", [inputs, 1, 1, 1]), ("b", [2, inputs, 1, 1])] {
+            let weights = Array4::from_elem(shape, 0.01).into_dyn();
+            let weights = graph.add_constant(format!("{name}/w"), weights);
+            let y = graph.add_activation(name, &[1, shape[0], 1, 2]);
+            let op = Op::Conv(Conv {
+                kernel: vec![1, 1],
+                strides: vec![1, 1],
+                dilations: vec![1, 1],
+                pads_before: vec![0, 0],
+                pads_after: vec![0, 0],
+                groups: 1,
+            });
+            let (name, inputs) = (name.to_owned(), vec![ids[ids.len() - 1], weights]);
+            graph.nodes.push(Node { name, op, inputs, output: y, clamp: None });
+            ids.push(y);
+        }
+        graph.outputs = vec![ids[2]];
+        graph
+    }
+
+    #[test]
+    fn many_weights_leave_fewer_bits_and_sums_within_32() {
+        for (inputs, expected) in [(200, 16), (300, 15), (1000, 14), (5000, 11), (20000, 8)] {
+            let graph = quantised(&heavy(inputs), WideLayers::All).unwrap();
+            assert_eq!(bits(&graph), [("a", expected), ("b", 16)], "{inputs} inputs");
+            for node in &graph.nodes {
+                requant::convolution(&accumulator::channels(&graph, node).unwrap()).unwrap();
+            }
+        }
+    }
+}
