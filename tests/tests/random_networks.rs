@@ -170,8 +170,7 @@ impl Builder {
         }
         let ranges: Ranges = ranges.into_iter().collect();
         let options = QuantizeOptions { wide, ..QuantizeOptions::default() };
-        quantize(&mut self.graph, Some(&ranges), None, &options)
-            .expect("every tensor has a range");
+        quantize(&mut self.graph, Some(&ranges), None, &options).expect("every tensor has a range");
         self.graph
     }
 }

@@ -303,7 +303,7 @@ pub fn pixel_seen(window: &Window, [y, x]: [u16; 2], [i, j]: [u16; 2]) -> Option
     };
     let row = at(y, window.stride_h, window.pad_top, i, window.dilation_h);
     let column = at(x, window.stride_w, window.pad_left, j, window.dilation_w);
-    let inside = (0..i64::from(window.in_h)).contains(&row)
-        && (0..i64::from(window.in_w)).contains(&column);
+    let inside =
+        (0..i64::from(window.in_h)).contains(&row) && (0..i64::from(window.in_w)).contains(&column);
     inside.then(|| row as usize * usize::from(window.in_w) + column as usize)
 }

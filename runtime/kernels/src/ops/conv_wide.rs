@@ -128,7 +128,7 @@ impl<I: Isa> Operator for ConvWide<I> {
                 if in_bytes == 1 {
                     widen(scratch)?;
                 }
-                let patch: &[i16] = bytemuck::try_cast_slice(scratch).ok()?;
+                let patch: &mut [i16] = bytemuck::try_cast_slice_mut(scratch).ok()?;
                 layer.pixel::<I>(patch, span.out.slice(pixel.checked_mul(row)?, row)?)?;
             }
             Some(())
@@ -173,45 +173,57 @@ impl<'a> Layer<'a> {
         })
     }
 
-    /// All channels of a pixel from its patch, `[kernel_h][kernel_w][in_c]`.
-    fn pixel<I: Isa>(&self, patch: &[i16], out: Dst<'_>) -> Option<()> {
-        let mut constants = self.bias.iter().zip(self.multipliers).enumerate();
-        let rest = if self.shape.group_in == self.in_c {
-            let quads = self.weights.chunks_exact(self.shape.taps.checked_mul(4)?.max(1));
-            let rest = quads.remainder();
-            for quad in quads {
-                let mut rows = quad.chunks_exact(self.shape.taps.max(1));
-                let rows = [rows.next()?, rows.next()?, rows.next()?, rows.next()?];
-                for sum in I::dot_wide(patch, rows) {
-                    let (index, (&bias, &multiplier)) = constants.next()?;
-                    self.output.store(out, index, sum.wrapping_add(bias), multiplier)?;
-                }
-            }
-            rest
-        } else {
-            self.weights
-        };
-        for row in rest.chunks_exact(self.shape.taps.max(1)) {
-            let (index, (&bias, &multiplier)) = constants.next()?;
-            let group = index.checked_div(self.shape.group_out)?;
-            let first = group.checked_mul(self.shape.group_in)?;
-            let sum = self.dot(patch.get(first..)?, row)?;
-            self.output.store(out, index, sum.wrapping_add(bias), multiplier)?;
-        }
-        Some(())
+    /// Whether every output channel sees the whole patch.
+    fn is_whole(&self) -> bool {
+        self.shape.group_in == self.in_c
     }
 
-    /// The dot product of one channel's weights with the channels of its group, which come first in
-    /// each `in_c` elements.
-    fn dot(&self, group: &[i16], row: &[i8]) -> Option<i32> {
-        let mut sum = 0i32;
-        let positions = row.chunks_exact(self.shape.group_in.max(1));
-        for (weights, inputs) in positions.zip(group.chunks(self.in_c.max(1))) {
-            for (&w, &x) in weights.iter().zip(inputs) {
-                sum = i32::from(x).wrapping_mul(w.into()).wrapping_add(sum);
+    /// All channels of a pixel from its patch, `[kernel_h][kernel_w][in_c]`, which may change.
+    fn pixel<I: Isa>(&self, patch: &mut [i16], out: Dst<'_>) -> Option<()> {
+        let mut constants = self.bias.iter().zip(self.multipliers).enumerate();
+        let store = |sum: i32| {
+            let (index, (&bias, &multiplier)) = constants.next()?;
+            self.output.store(out, index, sum.wrapping_add(bias), multiplier)
+        };
+        if self.is_whole() { self.whole::<I>(patch, store) } else { self.grouped(patch, store) }
+    }
+
+    /// Hands on the sums of all channels, each of which sees the whole patch.
+    fn whole<I: Isa>(
+        &self,
+        patch: &mut [i16],
+        mut store: impl FnMut(i32) -> Option<()>,
+    ) -> Option<()> {
+        I::arrange_wide(patch);
+        let mut rows = self.weights.chunks_exact(self.shape.taps.max(1));
+        for _ in 0..self.bias.len().wrapping_div(4) {
+            let quad = [rows.next()?, rows.next()?, rows.next()?, rows.next()?];
+            I::dot_wide(patch, quad).into_iter().try_for_each(&mut store)?;
+        }
+        rows.try_for_each(|row| {
+            let [sum, ..] = I::dot_wide(patch, [row; 4]);
+            store(sum)
+        })
+    }
+
+    /// Hands on the sums of all channels, each of which sees the channels of its group: those come
+    /// first in each `in_c` elements behind the start of the group.
+    fn grouped(&self, patch: &[i16], mut store: impl FnMut(i32) -> Option<()>) -> Option<()> {
+        let mut rows = self.weights.chunks_exact(self.shape.taps.max(1));
+        for first in (0..self.in_c).step_by(self.shape.group_in.max(1)) {
+            let group = patch.get(first..)?;
+            for row in rows.by_ref().take(self.shape.group_out) {
+                let mut sum = 0i32;
+                let positions = row.chunks_exact(self.shape.group_in.max(1));
+                for (weights, inputs) in positions.zip(group.chunks(self.in_c.max(1))) {
+                    for (&w, &x) in weights.iter().zip(inputs) {
+                        sum = i32::from(x).wrapping_mul(w.into()).wrapping_add(sum);
+                    }
+                }
+                store(sum)?;
             }
         }
-        Some(sum)
+        Some(())
     }
 }
 

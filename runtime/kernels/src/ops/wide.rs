@@ -65,11 +65,8 @@ impl Output {
     ///
     /// [`Rule::Parameter`].
     pub fn check(&self) -> Result<(), Rule> {
-        let (least, most) = if self.bytes == 1 {
-            (i8::MIN.into(), i8::MAX.into())
-        } else {
-            (i16::MIN, i16::MAX)
-        };
+        let (least, most) =
+            if self.bytes == 1 { (i8::MIN.into(), i8::MAX.into()) } else { (i16::MIN, i16::MAX) };
         check_that(self.shift < 32, "shift")?;
         check_that(self.min >= least && self.min <= self.max, "act_min")?;
         check_that(self.max <= most, "act_max")?;

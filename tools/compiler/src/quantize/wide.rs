@@ -129,7 +129,8 @@ mod tests {
         for (name, op) in ops {
             let mut inputs = vec![last];
             if op.has_weights() {
-                let weights = Array2::from_shape_fn((4, 4), |(n, k)| 0.1 * (n + 2 * k) as f32 - 0.3);
+                let weights =
+                    Array2::from_shape_fn((4, 4), |(n, k)| 0.1 * (n + 2 * k) as f32 - 0.3);
                 inputs.push(graph.add_constant(format!("{name}/w"), weights.into_dyn()));
                 let bias = arr1(&[0.1, -0.2, 0.3, 0.0]).into_dyn();
                 inputs.push(graph.add_constant(format!("{name}/b"), bias));
