@@ -26,6 +26,7 @@ mod sensitivity;
 mod share;
 mod weights;
 mod wide;
+mod wide_choice;
 
 use thiserror::Error;
 
@@ -37,6 +38,7 @@ pub use options::{
 };
 use replay::Replay;
 pub use sensitivity::{Probe, probe};
+pub use wide_choice::choose_wide;
 
 use crate::calibrate::Ranges;
 use crate::data::Dataset;
@@ -116,6 +118,8 @@ pub fn quantize(
     samples: Option<&Dataset>,
     options: &QuantizeOptions,
 ) -> Result<(), QuantizeError> {
+    let wide = choose_wide(graph, ranges, samples, &options.wide)?;
+    let options = &QuantizeOptions { wide, ..options.clone() };
     quantize_activations(graph, ranges, options)?;
     quantize_constants(graph, samples, options)?;
     graph.compact();

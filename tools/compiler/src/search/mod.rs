@@ -25,7 +25,7 @@ use crate::metadata::Provenance;
 use crate::onnx::Model;
 use crate::plan::Optimize;
 use crate::quantize::{
-    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WideLayers, probe,
+    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WideLayers, choose_wide, probe,
 };
 use allocate::{Choice, Step, steps};
 pub use error::SearchError;
@@ -124,11 +124,13 @@ pub fn search(
     progress: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Found, SearchError> {
     // Coarser grids only make images smaller if they are coded.
-    let quantize = method(options.quantize.wide.clone());
-    let options = Options { quantize, compress: true, ..options.clone() };
-    let calibrated = prepare(model, Some(calibration), &options, &mut |event| {
+    let calibrated = prepare(model, Some(calibration), options, &mut |event| {
         progress(Event::Calibrated(event));
     })?;
+    let (graph, ranges) = (&calibrated.graph, calibrated.ranges.as_ref());
+    let wide = choose_wide(graph, ranges, Some(calibration), &options.quantize.wide);
+    let quantize = method(wide?);
+    let options = Options { quantize, compress: true, ..options.clone() };
     let mut search = Search {
         bench: Bench::new(model, &calibrated, (calibration, data), &options)?,
         path: Vec::new(),
