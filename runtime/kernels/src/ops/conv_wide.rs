@@ -173,57 +173,102 @@ impl<'a> Layer<'a> {
         })
     }
 
-    /// Whether every output channel sees the whole patch.
-    fn is_whole(&self) -> bool {
-        self.shape.group_in == self.in_c
-    }
-
     /// All channels of a pixel from its patch, `[kernel_h][kernel_w][in_c]`, which may change.
     fn pixel<I: Isa>(&self, patch: &mut [i16], out: Dst<'_>) -> Option<()> {
-        let mut constants = self.bias.iter().zip(self.multipliers).enumerate();
-        let store = |sum: i32| {
-            let (index, (&bias, &multiplier)) = constants.next()?;
-            self.output.store(out, index, sum.wrapping_add(bias), multiplier)
-        };
-        if self.is_whole() { self.whole::<I>(patch, store) } else { self.grouped(patch, store) }
-    }
-
-    /// Hands on the sums of all channels, each of which sees the whole patch.
-    fn whole<I: Isa>(
-        &self,
-        patch: &mut [i16],
-        mut store: impl FnMut(i32) -> Option<()>,
-    ) -> Option<()> {
-        I::arrange_wide(patch);
-        let mut rows = self.weights.chunks_exact(self.shape.taps.max(1));
-        for _ in 0..self.bias.len().wrapping_div(4) {
-            let quad = [rows.next()?, rows.next()?, rows.next()?, rows.next()?];
-            I::dot_wide(patch, quad).into_iter().try_for_each(&mut store)?;
+        let Shape { group_in, group_out, .. } = self.shape;
+        if group_in == self.in_c {
+            I::arrange_wide(patch);
+            let dot = |_, rows| I::dot_wide(patch, rows);
+            return self.by_four(out, dot, |_, row| I::dot_wide(patch, [row; 4])[0]);
         }
-        rows.try_for_each(|row| {
-            let [sum, ..] = I::dot_wide(patch, [row; 4]);
-            store(sum)
-        })
+        let dot = |channel: usize, row: &[i8]| {
+            let group = channel.checked_div(group_out).unwrap_or(0);
+            self.dot(patch, group.wrapping_mul(group_in), row)
+        };
+        if (group_in, group_out) == (1, 1) {
+            self.by_four(out, |channel, rows| self.dot_each(patch, channel, rows), dot)
+        } else {
+            let each = |channel: usize, rows: [&[i8]; 4]| {
+                let [a, b, c, d] = rows;
+                let at = |place: usize, row| dot(channel.wrapping_add(place), row);
+                [at(0, a), at(1, b), at(2, c), at(3, d)]
+            };
+            self.by_four(out, each, dot)
+        }
     }
 
-    /// Hands on the sums of all channels, each of which sees the channels of its group: those come
-    /// first in each `in_c` elements behind the start of the group.
-    fn grouped(&self, patch: &[i16], mut store: impl FnMut(i32) -> Option<()>) -> Option<()> {
-        let mut rows = self.weights.chunks_exact(self.shape.taps.max(1));
-        for first in (0..self.in_c).step_by(self.shape.group_in.max(1)) {
-            let group = patch.get(first..)?;
-            for row in rows.by_ref().take(self.shape.group_out) {
-                let mut sum = 0i32;
-                let positions = row.chunks_exact(self.shape.group_in.max(1));
-                for (weights, inputs) in positions.zip(group.chunks(self.in_c.max(1))) {
-                    for (&w, &x) in weights.iter().zip(inputs) {
-                        sum = i32::from(x).wrapping_mul(w.into()).wrapping_add(sum);
-                    }
-                }
-                store(sum)?;
+    /// Computes four channels at a time by `four`, and what is left by `one`: both get the number of
+    /// the first channel and the weights, and give sums.
+    #[inline(always)]
+    fn by_four(
+        &self,
+        out: Dst<'_>,
+        four: impl Fn(usize, [&'a [i8]; 4]) -> [i32; 4],
+        one: impl Fn(usize, &'a [i8]) -> i32,
+    ) -> Option<()> {
+        let (biases, odd_biases) = self.bias.as_chunks::<4>();
+        let (multipliers, odd_multipliers) = self.multipliers.as_chunks::<4>();
+        let (mut weights, mut channel) = (self.weights, 0usize);
+        for (bias, multipliers) in biases.iter().zip(multipliers) {
+            let rows = [
+                self.next_row(&mut weights)?,
+                self.next_row(&mut weights)?,
+                self.next_row(&mut weights)?,
+                self.next_row(&mut weights)?,
+            ];
+            let mut accs = four(channel, rows);
+            for (acc, bias) in accs.iter_mut().zip(bias) {
+                *acc = acc.wrapping_add(*bias);
             }
+            self.output.store(out, channel, accs, multipliers)?;
+            channel = channel.wrapping_add(4);
+        }
+        for (&bias, &multiplier) in odd_biases.iter().zip(odd_multipliers) {
+            let acc = one(channel, self.next_row(&mut weights)?).wrapping_add(bias);
+            self.output.store(out, channel, [acc], &[multiplier])?;
+            channel = channel.wrapping_add(1);
         }
         Some(())
+    }
+
+    /// Takes the weights of one channel from the front of `weights`.
+    #[inline(always)]
+    fn next_row(&self, weights: &mut &'a [i8]) -> Option<&'a [i8]> {
+        let (row, behind) = weights.split_at_checked(self.shape.taps)?;
+        *weights = behind;
+        Some(row)
+    }
+
+    /// The dot product of one channel's weights with the channels from `first` on, as many as a group
+    /// has, of each position of a patch.
+    fn dot(&self, patch: &[i16], first: usize, row: &[i8]) -> i32 {
+        let (mut sum, mut at, mut rest) = (0i32, first, row);
+        while let Some((weights, behind)) = rest.split_at_checked(self.shape.group_in) {
+            let Some(inputs) = patch.get(at..).filter(|_| !weights.is_empty()) else {
+                break;
+            };
+            for (&w, &x) in weights.iter().zip(inputs) {
+                sum = i32::from(x).wrapping_mul(w.into()).wrapping_add(sum);
+            }
+            (rest, at) = (behind, at.wrapping_add(self.in_c));
+        }
+        sum
+    }
+
+    /// The dot products of four channels' weights, each with one channel, from `first` on, of each
+    /// position of a patch.
+    fn dot_each(&self, patch: &[i16], first: usize, [a, b, c, d]: [&[i8]; 4]) -> [i32; 4] {
+        let (mut sums, mut at) = ([0i32; 4], first);
+        for (((&a, &b), &c), &d) in a.iter().zip(b).zip(c).zip(d) {
+            let Some(inputs) = patch.get(at..).and_then(<[i16]>::first_chunk::<4>) else {
+                break;
+            };
+            for ((sum, &x), w) in sums.iter_mut().zip(inputs).zip([a, b, c, d]) {
+                *sum = i32::from(x).wrapping_mul(w.into()).wrapping_add(*sum);
+            }
+            at = at.wrapping_add(self.in_c);
+        }
+        sums
     }
 }
 

@@ -47,7 +47,7 @@ impl Operator for Rescale {
         for index in 0..from.len().checked_div(in_bytes)? {
             let value = i32::from(element(from, in_bytes, index)?);
             let value = value.wrapping_sub(params.in_zero.into());
-            output.store(to, index, value, params.multiplier)?;
+            output.store(to, index, [value], &[params.multiplier])?;
         }
         Some(())
     }

@@ -73,16 +73,32 @@ impl Output {
         check_zero(self.zero, self.bytes, "out_zero")
     }
 
-    /// Writes `clamp(zero + requantize(acc))` as element `index`; `None` if it leaves the view.
+    /// Writes `clamp(zero + requantize(acc))` of some accumulators as the elements from `index` on;
+    /// `None` if they leave the view.
     #[inline(always)]
-    pub fn store(self, to: Dst<'_>, index: usize, acc: i32, multiplier: i32) -> Option<()> {
-        let value = requantize(acc, multiplier, self.shift).wrapping_add(self.zero.into());
-        // Not `clamp`, which panics if the bounds are the wrong way round.
-        let value = value.max(self.min.into()).min(self.max.into());
-        if self.bytes == 1 {
-            return to.set(index, value as i8);
+    pub fn store<const N: usize>(
+        self,
+        to: Dst<'_>,
+        index: usize,
+        accs: [i32; N],
+        multipliers: &[i32; N],
+    ) -> Option<()> {
+        let first = index.checked_mul(self.bytes)?;
+        let mut values = accs;
+        for (value, &multiplier) in values.iter_mut().zip(multipliers) {
+            let scaled = requantize(*value, multiplier, self.shift);
+            // Not `clamp`, which panics if the bounds are the wrong way round.
+            let shifted = scaled.wrapping_add(self.zero.into());
+            *value = shifted.max(self.min.into()).min(self.max.into());
         }
-        let pair = (value as i16).to_le_bytes().map(|byte| byte as i8);
-        to.set_chunk(index.checked_mul(WIDE)?, pair)
+        if self.bytes == 1 {
+            return to.set_chunk(first, values.map(|value| value as i8));
+        }
+        let to = to.slice(first, WIDE.checked_mul(N)?)?;
+        for (place, value) in values.into_iter().enumerate() {
+            let pair = (value as i16).to_le_bytes().map(|byte| byte as i8);
+            to.set_chunk(place.wrapping_mul(WIDE), pair)?;
+        }
+        Some(())
     }
 }
