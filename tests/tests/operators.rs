@@ -63,7 +63,7 @@ fn models() -> Vec<PathBuf> {
 }
 
 fn check_refusal(path: &Path, text: &str) -> Outcome {
-    match prepare(path, WideLayers::None) {
+    match prepare(path, &WideLayers::None) {
         Ok(_) => Err("it is compiled, though it is listed as refused".into()),
         Err(reason) if reason.contains(text) => Ok(()),
         Err(reason) => Err(format!("it is refused for another reason: {reason}")),
@@ -81,7 +81,7 @@ struct Case {
 
 /// Compiles a model for a core without and for one with packed weights. Float models are calibrated
 /// on the samples themselves, so that no value leaves its range.
-fn prepare(path: &Path, wide: WideLayers) -> Outcome<Case> {
+fn prepare(path: &Path, wide: &WideLayers) -> Outcome<Case> {
     let text = |error: &dyn std::error::Error| error.to_string();
     let model = Model::load(path, &ImportOptions::default()).map_err(|e| text(&e))?;
     let data = Dataset::load(&path.with_extension("npz"), model.inputs()).map_err(|e| text(&e))?;
@@ -104,8 +104,8 @@ fn is_quantised(graph: &Graph) -> bool {
 
 /// With activations of 8 bits, and of 16 where there are any.
 fn check_models(path: &Path) -> Outcome {
-    check_case(&prepare(path, WideLayers::None)?)?;
-    let wide = prepare(path, WideLayers::All)?;
+    check_case(&prepare(path, &WideLayers::None)?)?;
+    let wide = prepare(path, &WideLayers::All)?;
     if wide.generic.graph.tensors.iter().any(|t| t.quant.as_ref().is_some_and(Quant::is_wide)) {
         check_case(&wide).map_err(|reason| format!("16 bits: {reason}"))?;
     }

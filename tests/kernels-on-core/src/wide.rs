@@ -8,8 +8,8 @@ use fixie_kernels::layout;
 use crate::layer::{Kind, place, port, product, push_steps};
 use crate::{Case, Random};
 
-/// A random layer of a kind, its input or its output or both in 16 bits.
-pub fn wide_case(kind: Kind, random: &mut Random) -> Case {
+/// A random layer of a kind, its input or its output or both in 16 bits; `None` if it is too large.
+pub fn wide_case(kind: Kind, random: &mut Random) -> Option<Case> {
     let (window, groups) = kind.window(random);
     let types = match random.within(0..=2) {
         0 => [Dtype::I8, Dtype::I16],
@@ -50,7 +50,7 @@ pub fn wide_case(kind: Kind, random: &mut Random) -> Case {
     };
     let input_len = product([window.in_h, window.in_w, window.in_c]);
     let output_len = product([window.out_h, window.out_w, window.out_c]);
-    let scratch_len = layout::wide_scratch_len(&params).expect("a small layer");
+    let scratch_len = layout::wide_scratch_len(&params)?;
     [params.input, params.output, params.scratch] = place(
         &mut builder,
         [(input_len, types[0]), (output_len, types[1]), (scratch_len, Dtype::I8)],
@@ -60,5 +60,6 @@ pub fn wide_case(kind: Kind, random: &mut Random) -> Case {
     builder.input(port(params.input, input_len, types[0]));
     builder.output(port(params.output, output_len, types[1]));
     let input = random.bytes(input_len * types[0].size_bytes(), extreme);
-    Case { image: builder.build(), input: input.into_iter().map(|byte| byte as u8).collect() }
+    let input = input.into_iter().map(|byte| byte as u8).collect();
+    Some(Case { image: builder.build(), input })
 }

@@ -27,7 +27,7 @@ fn cases() -> Vec<Case> {
             let taken = (0..).filter_map(|_: u64| case(kind, opcode, &mut random));
             cases.extend(taken.take(LAYERS));
         }
-        cases.extend((0..LAYERS).map(|_| wide_case(kind, &mut random)));
+        cases.extend((0..LAYERS).filter_map(|_| wide_case(kind, &mut random)));
     }
     cases
 }

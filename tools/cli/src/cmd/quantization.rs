@@ -117,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn wide_layers_are_named_or_chosen() {
+        assert_eq!(wide_layers("all"), Ok(WideLayers::All));
+        assert_eq!(wide_layers("auto"), Ok(WideLayers::Auto));
+        let named = ["a/b", "c"].map(str::to_owned).into();
+        assert_eq!(wide_layers("a/b, c"), Ok(WideLayers::Named(named)));
+    }
+
+    #[test]
     fn files_give_bits_or_levels() {
         let read = |text: &str| {
             let mut file = tempfile::NamedTempFile::new().unwrap();

@@ -9,7 +9,7 @@ use crate::testing::{Bench, Random, halves, image_len, requant};
 
 /// A layer, and what it is made of.
 #[derive(Clone)]
-struct Wide {
+struct Case {
     bench: Bench,
     params: op::ConvWide,
     /// Whether input and output have 16 bits.
@@ -32,7 +32,7 @@ fn elements(seed: u64, len: usize, wide: bool) -> Vec<i16> {
     high.iter().zip(low).map(element).collect()
 }
 
-impl Wide {
+impl Case {
     fn new(window: Window, traits: Traits, wide: [bool; 2]) -> Self {
         let taps = image_len(window.kernel_h, window.kernel_w, window.in_c / traits.groups);
         let out_c = usize::from(window.out_c);
@@ -139,7 +139,7 @@ proptest! {
     fn it_is_the_definition(
         (window, groups) in grouped_windows(), traits in traits(), wide in any::<[bool; 2]>(),
     ) {
-        let layer = Wide::new(window, Traits { groups, ..traits }, wide);
+        let layer = Case::new(window, Traits { groups, ..traits }, wide);
         prop_assert_eq!(layer.run(), layer.expected());
     }
 
@@ -149,7 +149,7 @@ proptest! {
         channels in 1u16..20, multiplier in 1u16..3,
     ) {
         let window = Window { in_c: channels, out_c: multiplier * channels, ..window };
-        let layer = Wide::new(window, Traits { groups: channels, ..traits }, wide);
+        let layer = Case::new(window, Traits { groups: channels, ..traits }, wide);
         prop_assert_eq!(layer.run(), layer.expected());
     }
 
@@ -158,7 +158,7 @@ proptest! {
         pixels in 1u16..4, in_c in 1u16..90, out_c in 1u16..20, traits in traits(),
         wide in any::<[bool; 2]>(),
     ) {
-        let layer = Wide::new(pointwise(pixels, in_c, out_c), traits, wide);
+        let layer = Case::new(pointwise(pixels, in_c, out_c), traits, wide);
         prop_assert_eq!(layer.run(), layer.expected());
     }
 
@@ -167,7 +167,7 @@ proptest! {
         (window, groups) in grouped_windows(), traits in traits(), wide in any::<[bool; 2]>(),
         ring_rows in 1u16..6,
     ) {
-        let mut layer = Wide::new(window, Traits { groups, ..traits }, wide);
+        let mut layer = Case::new(window, Traits { groups, ..traits }, wide);
         let slots = usize::from(ring_rows);
         let [in_row, out_row] =
             [image_len(1, window.in_w, window.in_c), image_len(1, window.out_w, window.out_c)];
@@ -186,7 +186,7 @@ proptest! {
 }
 
 /// A layer with padding and two groups.
-fn small(seed: u64, wide: [bool; 2]) -> Wide {
+fn small(seed: u64, wide: [bool; 2]) -> Case {
     let window = Window {
         in_h: 4,
         in_w: 5,
@@ -201,7 +201,7 @@ fn small(seed: u64, wide: [bool; 2]) -> Wide {
     };
     let bounds = (i8::MIN, i8::MAX);
     let traits = Traits { groups: 2, seed, shift: 0, pad_value: 3, out_zero: -4, bounds };
-    Wide::new(window, traits, wide)
+    Case::new(window, traits, wide)
 }
 
 #[test]
@@ -214,7 +214,7 @@ fn changed_parameters_are_refused_or_run() {
 
 #[test]
 fn contradictions_are_refused() {
-    let Wide { bench, params, .. } = small(1, [true, true]);
+    let Case { bench, params, .. } = small(1, [true, true]);
     let check = |params| bench.check::<ConvWide>(&params, 4);
     assert_eq!(check(params), Ok(()));
     let window = params.window;
@@ -229,7 +229,7 @@ fn contradictions_are_refused() {
     ] {
         assert_eq!(check(changed), Err(Rule::Parameter(name)));
     }
-    let Wide { mut bench, params, .. } = small(1, [true, false]);
+    let Case { mut bench, params, .. } = small(1, [true, false]);
     let check = |bench: &Bench, params| bench.check::<ConvWide>(&params, 4);
     assert_eq!(
         check(&bench, op::ConvWide { act_max: 128, ..params }),
