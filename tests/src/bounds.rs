@@ -7,7 +7,7 @@
 //! ```
 //!
 //! where `f` is the operator in real numbers, applied to the very inputs that the layer read, and
-//! `clip` the limits of 8 bits. `rounding` is the half step of every operator that rounds at all;
+//! `clip` the limits of the output's bits. `rounding` is the half step of every operator that rounds at all;
 //! `arithmetic` is what the integers of the image are off, and follows from the formulas of the
 //! format and the scales, as derived at each function below. Both sides of a difference may be
 //! clipped, since clipping brings no two numbers further apart.
@@ -61,6 +61,9 @@ pub fn arithmetic(graph: &Graph, node: &Node) -> f64 {
             softmax(graph.tensor(node.inputs[0]).shape[*axis], input(0), output)
         }
         Op::Resize(resize) => interpolation(resize),
+        Op::Unary(Unary::Identity) if is_wide(graph, node) => {
+            multiplied(input(0) / output, levels(graph, node.inputs[0]))
+        }
         // A table holds the rounded function itself.
         Op::Unary(function) => evaluation(LEVELS * lipschitz(*function) * input(0) / output),
         _ => evaluation(LEVELS),
@@ -69,6 +72,17 @@ pub fn arithmetic(graph: &Graph, node: &Node) -> f64 {
 
 /// The most that a difference of two 8-bit numbers can be.
 const LEVELS: f64 = 255.0;
+
+/// The most that a difference of two integers of a tensor can be, and one more.
+fn levels(graph: &Graph, id: TensorId) -> f64 {
+    let quant = graph.tensor(id).quant.as_ref().expect("a quantised tensor");
+    2.0 * quant.limit() as f64
+}
+
+/// Whether a node reads or writes activations of more than 8 bits.
+fn is_wide(graph: &Graph, node: &Node) -> bool {
+    levels(graph, node.inputs[0]).max(levels(graph, node.output)) > LEVELS + 1.0
+}
 
 /// What the real numbers themselves are off: inputs, constants and results of the evaluation are
 /// single precision, each with a relative error of 2^-24 of `steps`, the largest magnitude that
@@ -121,7 +135,7 @@ fn sum(ratios: f64) -> f64 {
 /// `zero + requant(bias + Σ w·x)`.
 ///
 /// - The multiplier is off by at most 1/2, a relative `δ = 2^(shift − 33) / ratio`. Results further
-///   than 256 steps from zero saturate with either multiplier, so that is at most
+///   than 256 steps from zero (of 8 bits) saturate with either multiplier, so that is at most
 ///   `256 · δ / (1 − δ)` steps, and never more than `|acc| · 2^(shift − 33)`.
 /// - The bias is an integer of unit `input scale · weight scale`. A model that brings its own has
 ///   rounded that product to single precision: `|bias| · |scale − unit|`.
@@ -135,9 +149,10 @@ fn accumulation(graph: &Graph, node: &Node) -> f64 {
     let largest = (0..weights.shape()[0]).map(unit).fold(0.0, f64::max) / output;
     let shift = shift(largest);
     let limit = f64::from(i32::MAX >> shift);
+    let saturation = levels(graph, node.output);
     let bounds = weights.outer_iter().enumerate().map(|(n, weights)| {
         let (sum, swing) = weights.iter().fold((0.0, 0.0), |(sum, swing), &w| {
-            (sum + f64::from(w), swing + 128.0 * f64::from(w).abs())
+            (sum + f64::from(w), swing + input.limit() as f64 * f64::from(w).abs())
         });
         let (bias, rounded) =
             node.inputs.get(2).map_or((0.0, 0.0), |&id| bias(graph, id, n, unit(n)));
@@ -147,11 +162,11 @@ fn accumulation(graph: &Graph, node: &Node) -> f64 {
         let moved = ((magnitude - limit).max(0.0) * ratio).min(0.5);
         let off = 2f64.powi(shift - 33);
         let multiplier = match off / ratio {
-            relative if relative < 1.0 => 256.0 * relative / (1.0 - relative),
+            relative if relative < 1.0 => saturation * relative / (1.0 - relative),
             _ => f64::INFINITY,
         };
-        // |x − zero| is up to twice the 128 of the swing.
-        let evaluation = evaluation((bias.abs() + 2.0 * swing) * ratio);
+        // |x − zero| is up to twice what it is in the swing.
+        let evaluation = evaluation(((bias.abs() + 2.0 * swing) * ratio).max(saturation));
         multiplier.min(magnitude * off) + rounded * ratio + moved + evaluation
     });
     bounds.fold(0.0, f64::max)

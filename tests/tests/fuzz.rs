@@ -5,10 +5,13 @@ use std::fs;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
-use fixie_compiler::compile::{Options, compile};
+use fixie_compiler::compile::{Options, assemble, compile};
 use fixie_compiler::data::Dataset;
+use fixie_compiler::ir::{Graph, Node, Op, Quant, Unary};
 use fixie_compiler::lower::Inputs;
+use fixie_compiler::metadata::Provenance;
 use fixie_compiler::onnx::{ImportOptions, Model};
+use fixie_compiler::quantize::{QuantizeOptions, WideLayers};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use fixie_format::{OpSet, Opcode};
@@ -155,7 +158,9 @@ fn write_seeds() {
         let packed = targets.map(|target| Options { target, ..stripped() });
         let coded = packed.clone().map(|o| Options { compress: path != &network, ..o });
         let by_rows = Options { inputs: Inputs::ByRows, ..stripped() };
-        for options in packed.into_iter().chain(coded).chain([by_rows]) {
+        let quantize = QuantizeOptions { wide: WideLayers::All, ..QuantizeOptions::default() };
+        let wide = Options { quantize, ..stripped() };
+        for options in packed.into_iter().chain(coded).chain([by_rows, wide]) {
             let Some(image) = compile_with(path, &options) else {
                 continue;
             };
@@ -166,6 +171,7 @@ fn write_seeds() {
             }
         }
     }
+    by_kernel.insert(Opcode::Rescale.name().to_owned(), rescaling());
     write_all("onnx_import", "onnx", &by_operator);
     write_all("image_run", "fixie", &by_kernel);
     let whole =
@@ -196,6 +202,31 @@ fn compile_with(path: &Path, options: &Options) -> Option<Vec<u8>> {
     let model = Model::load(path, &ImportOptions::default()).ok()?;
     let data = Dataset::load(&path.with_extension("npz"), model.inputs()).ok();
     Some(compile(&model, data.as_ref(), options, &mut |_| {}).ok()?.image)
+}
+
+/// An image that brings its input to 16 bits and back.
+fn rescaling() -> Vec<u8> {
+    let mut graph = Graph::default();
+    let wide = Quant { bits: 16, ..Quant::per_tensor(0.01, 0) };
+    let quants = [Quant::per_tensor(0.5, 3), wide, Quant::per_tensor(0.25, -7)];
+    let ids = quants.map(|quant| {
+        let id = graph.add_activation("x", &[1, 5]);
+        graph.tensor_mut(id).quant = Some(quant);
+        id
+    });
+    let op = Op::Unary(Unary::Identity);
+    graph.nodes = ids
+        .array_windows()
+        .map(|&[from, output]| Node {
+            name: String::new(),
+            op: op.clone(),
+            inputs: vec![from],
+            output,
+            clamp: None,
+        })
+        .collect();
+    (graph.inputs, graph.outputs) = (vec![ids[0]], vec![ids[2]]);
+    assemble(graph, Provenance::default(), &stripped()).unwrap().image
 }
 
 /// Data files of every kind: alone, packed, in other types and orders.

@@ -4,7 +4,7 @@ use fixie_compiler::compile::{Compiled, Options, compile};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::evaluate::evaluate;
 use fixie_compiler::onnx::{ImportOptions, Model};
-use fixie_compiler::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding};
+use fixie_compiler::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding, WideLayers};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use fixie_compiler::trace::trace;
@@ -115,16 +115,33 @@ fn check_units(onnx: &str, evaluation: &str) {
     assert_eq!(histogram[2], 0, "outputs further than a unit from ONNX Runtime's");
 }
 
-/// How close the digits model stays to its float original, in dB.
-fn digits_sqnr(quantize: QuantizeOptions) -> f64 {
-    let model = load("digits/digits.onnx");
-    let (calibration, data) = (data("digits/calib.npz", &model), data("digits/eval.npz", &model));
+/// How close a model stays to its float original, in dB, and how many of its layers compute activations
+/// of 16 bits.
+fn closeness(name: &str, quantize: QuantizeOptions) -> (f64, usize) {
+    let model = load(&format!("{name}/{name}.onnx"));
+    let [calibration, data] =
+        ["calib", "eval"].map(|set| data(&format!("{name}/{set}.npz"), &model));
     let options = Options { quantize, ..Options::default() };
     let compiled = compile(&model, Some(&calibration), &options, &mut |_| {}).unwrap();
     let network = Network::new(&compiled.image).unwrap();
     let reference = model.reference().unwrap();
     let result = evaluate(&network, &data, Some(&reference), &|_| {}).unwrap();
-    result.sqnr_db.unwrap()
+    let layers = compiled.metadata.layers.iter();
+    let wide = layers.filter(|layer| layer.output.wide_bits.is_some()).count();
+    (result.sqnr_db.unwrap(), wide)
+}
+
+#[test]
+fn activations_of_16_bits_keep_models_closer() {
+    for name in ["digits", "autoencoder"] {
+        let wide = [WideLayers::None, WideLayers::Auto, WideLayers::All];
+        let [narrow, few, all] =
+            wide.map(|wide| closeness(name, QuantizeOptions { wide, ..Default::default() }));
+        println!("{name}: dB and layers: {narrow:?}, {few:?}, {all:?}");
+        assert_eq!(narrow.1, 0);
+        assert!(few.0 > narrow.0 && all.0 > narrow.0, "{name}: not closer");
+        assert!((1..=all.1).contains(&few.1), "{name}: {} layers of {}", few.1, all.1);
+    }
 }
 
 #[test]
@@ -133,6 +150,7 @@ fn rounding_and_bias_correction_keep_the_digits_closer() {
         let inner = Levels::of_bits(weight_bits).unwrap();
         let levels = LayerLevels { inner, ..LayerLevels::default() };
         let plain = QuantizeOptions { levels, ..QuantizeOptions::default() };
+        let digits_sqnr = |options| closeness("digits", options).0;
         let nearest = digits_sqnr(plain.clone());
         let gptq = QuantizeOptions { rounding: Rounding::Gptq, ..plain };
         let both = QuantizeOptions { bias_correction: true, ..gptq.clone() };

@@ -9,6 +9,7 @@ use fixie_compiler::data::Dataset;
 use fixie_compiler::ir::{Graph, Quant};
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::passes::simplify;
+use fixie_compiler::quantize::{QuantizeOptions, WideLayers};
 use fixie_compiler::session::{Network, Session};
 use fixie_compiler::target::Target;
 use fixie_compiler::trace::trace;
@@ -44,7 +45,7 @@ fn operators_agree_with_real_numbers_and_onnx_runtime() {
         let refusal = REFUSED.iter().find(|(refused, _)| *refused == name);
         let outcome = match refusal {
             Some((_, text)) => check_refusal(path, text).map(|()| refused += 1),
-            None => check_case(path).map(|()| ran += 1),
+            None => check_models(path).map(|()| ran += 1),
         };
         failures.extend(outcome.err().map(|reason| format!("{name}: {reason}")));
     }
@@ -62,7 +63,7 @@ fn models() -> Vec<PathBuf> {
 }
 
 fn check_refusal(path: &Path, text: &str) -> Outcome {
-    match prepare(path) {
+    match prepare(path, &WideLayers::None) {
         Ok(_) => Err("it is compiled, though it is listed as refused".into()),
         Err(reason) if reason.contains(text) => Ok(()),
         Err(reason) => Err(format!("it is refused for another reason: {reason}")),
@@ -80,7 +81,7 @@ struct Case {
 
 /// Compiles a model for a core without and for one with packed weights. Float models are calibrated
 /// on the samples themselves, so that no value leaves its range.
-fn prepare(path: &Path) -> Outcome<Case> {
+fn prepare(path: &Path, wide: &WideLayers) -> Outcome<Case> {
     let text = |error: &dyn std::error::Error| error.to_string();
     let model = Model::load(path, &ImportOptions::default()).map_err(|e| text(&e))?;
     let data = Dataset::load(&path.with_extension("npz"), model.inputs()).map_err(|e| text(&e))?;
@@ -88,7 +89,8 @@ fn prepare(path: &Path) -> Outcome<Case> {
     simplify(&mut float).map_err(|e| text(&e))?;
     let calibration = (!is_quantised(&float)).then_some(&data);
     let image = |target| {
-        let options = Options { target, ..Options::default() };
+        let quantize = QuantizeOptions { wide: wide.clone(), ..QuantizeOptions::default() };
+        let options = Options { target, quantize, ..Options::default() };
         compile(&model, calibration, &options, &mut |_| {}).map_err(|e| text(&e))
     };
     let (generic, dsp) = (image(Target::Generic)?, image(Target::CortexM4)?);
@@ -100,8 +102,17 @@ fn is_quantised(graph: &Graph) -> bool {
     graph.outputs.iter().all(|&id| graph.tensor(id).quant.is_some())
 }
 
-fn check_case(path: &Path) -> Outcome {
-    let case = prepare(path)?;
+/// With activations of 8 bits, and of 16 where there are any.
+fn check_models(path: &Path) -> Outcome {
+    check_case(&prepare(path, &WideLayers::None)?)?;
+    let wide = prepare(path, &WideLayers::All)?;
+    if wide.generic.graph.tensors.iter().any(|t| t.quant.as_ref().is_some_and(Quant::is_wide)) {
+        check_case(&wide).map_err(|reason| format!("16 bits: {reason}"))?;
+    }
+    Ok(())
+}
+
+fn check_case(case: &Case) -> Outcome {
     let networks = [&case.generic, &case.dsp].map(|c| Network::new(&c.image).unwrap());
     let mut arenas = networks.each_ref().map(Network::arena);
     let [first, second] = &mut arenas;
@@ -110,7 +121,7 @@ fn check_case(path: &Path) -> Outcome {
     for sample in 0..case.data.len() {
         let inputs = case.data.sample(sample);
         dsp.run(&inputs).map_err(|e| e.to_string())?;
-        check_sample(&case, &mut generic, sample, &inputs)
+        check_sample(case, &mut generic, sample, &inputs)
             .map_err(|reason| format!("sample {sample}: {reason}"))?;
         if generic.raw_outputs().unwrap() != dsp.raw_outputs().unwrap() {
             return Err(format!("sample {sample}: packed weights give other bytes"));

@@ -8,7 +8,7 @@ use fixie_compiler::calibrate::{Range, Ranges};
 use fixie_compiler::compile::Options;
 use fixie_compiler::ir::{Conv, Graph, Node, Op, Pool, TensorId, eval};
 use fixie_compiler::plan::Optimize;
-use fixie_compiler::quantize::{QuantizeOptions, quantize};
+use fixie_compiler::quantize::{QuantizeOptions, WideLayers, quantize};
 use fixie_compiler::target::Target;
 use fixie_tests::random::{Random, check_images};
 use proptest::collection::vec;
@@ -156,8 +156,9 @@ impl Builder {
         self.push(Op::Dense, vec![self.last, weights], &[1, 3]);
     }
 
-    /// The graph, its tensors quantised for the ranges that random inputs give.
-    fn quantised(mut self) -> Graph {
+    /// The graph, its tensors quantised for the ranges that random inputs give, in 16 bits where
+    /// `wide` says so.
+    fn quantised(mut self, wide: WideLayers) -> Graph {
         self.graph.outputs = vec![self.last];
         let shape = self.graph.tensor(self.graph.inputs[0]).shape.clone();
         let mut ranges: BTreeMap<String, Range> = BTreeMap::new();
@@ -168,8 +169,8 @@ impl Builder {
             }
         }
         let ranges: Ranges = ranges.into_iter().collect();
-        quantize(&mut self.graph, Some(&ranges), None, &QuantizeOptions::default())
-            .expect("every tensor has a range");
+        let options = QuantizeOptions { wide, ..QuantizeOptions::default() };
+        quantize(&mut self.graph, Some(&ranges), None, &options).expect("every tensor has a range");
         self.graph
     }
 }
@@ -191,12 +192,12 @@ proptest! {
     #[test]
     fn networks(
         layers in vec(layer(), 2..=7), channels in 1..=6usize, extents in (5..=14usize, 5..=14usize),
-        seed: u64,
+        seed: u64, wide: bool,
     ) {
         let mut builder = Builder::new(channels, extents, seed);
         layers.into_iter().for_each(|layer| builder.append(layer));
         builder.flatten();
-        let graph = builder.quantised();
+        let graph = builder.quantised(if wide { WideLayers::All } else { WideLayers::None });
         let goals = [Optimize::Latency, Optimize::Balanced, Optimize::Ram];
         let targets = [Target::Generic, Target::CortexM4];
         let images = goals.into_iter().flat_map(|optimize| targets.map(|target| (optimize, target)));

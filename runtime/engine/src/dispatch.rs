@@ -63,7 +63,7 @@ macro_rules! dispatch {
 dispatch! {
     weighted: Conv, ConvPaired, ConvBlocked, Depthwise, DepthwisePlanar;
     others: MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu, Softmax, Copy, Fill, Resize, ArgMax, Feed,
-    ConvVectors,
+    ConvVectors, ConvWide, Rescale,
 }
 
 /// Whether an engine of the operator set `OPS` contains a kernel: known at compile time.

@@ -17,6 +17,9 @@ use crate::field::record;
 use crate::table::TensorId;
 
 pub mod coded;
+mod wide;
+
+pub use wide::{ConvWide, Rescale};
 
 /// Bytes from the start of the data section.
 pub type DataOffset = u32;
@@ -96,6 +99,10 @@ operators! {
     Feed = 18: Feed,
     /// As `Conv`, for cores with vectors of 16 bytes: see [`vectors`].
     ConvVectors = 19: Conv,
+    /// Convolution of elements of 8 or 16 bits, weights as of `Conv`.
+    ConvWide = 20: ConvWide,
+    /// Another scale, in 8 or 16 bits.
+    Rescale = 21: Rescale,
 }
 
 /// A set of operators, and whether they decode constants.

@@ -8,8 +8,8 @@ use crate::field::Specified;
 use crate::image::{Header, SectionRange};
 use crate::op::coded::Coding;
 use crate::op::{
-    ArgMax, AvgPool, Binary, Conv, Copy, Feed, Fill, Lut, MaxPool, Mean, Opcode, PRelu, Resize,
-    Softmax, Window,
+    ArgMax, AvgPool, Binary, Conv, ConvWide, Copy, Feed, Fill, Lut, MaxPool, Mean, Opcode, PRelu,
+    Rescale, Resize, Softmax, Window,
 };
 use crate::table::{OpEntry, Port, State, Step, Tensor};
 
@@ -50,6 +50,8 @@ fn tables() -> String {
         Resize::specification(),
         ArgMax::specification(),
         Feed::specification(),
+        ConvWide::specification(),
+        Rescale::specification(),
         Coding::specification(),
     ] {
         text.push_str(&record);

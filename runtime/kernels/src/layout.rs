@@ -7,6 +7,8 @@ use fixie_format::op;
 
 use crate::ops::{conv, conv_blocked, conv_paired, conv_vectors, depthwise, depthwise_planar};
 
+pub use crate::ops::conv_wide::scratch_len as wide_scratch_len;
+
 /// How much of a layer a kernel should be able to do at a time. With less it is right as well, only
 /// slower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -71,6 +71,19 @@ impl Bench {
         id
     }
 
+    /// A tensor in the arena that holds `values`, in elements of 16 bits.
+    pub fn wide_input(&mut self, values: &[i16]) -> TensorId {
+        let bytes: Vec<i8> = values.iter().flat_map(|v| v.to_le_bytes().map(|b| b as i8)).collect();
+        let id = self.input(&bytes);
+        self.alias(id, |tensor| tensor.dtype = Dtype::I16 as u8)
+    }
+
+    /// A tensor in the arena of `len` elements of 16 bits.
+    pub fn wide_output(&mut self, len: usize) -> TensorId {
+        let id = self.output(2 * len);
+        self.alias(id, |tensor| tensor.dtype = Dtype::I16 as u8)
+    }
+
     /// A constant tensor.
     pub fn constant(&mut self, values: &[i8]) -> TensorId {
         let offset = self.builder.data(values);
@@ -234,6 +247,11 @@ impl Random {
             })
             .collect()
     }
+}
+
+/// The elements of 16 bits that these bytes are.
+pub fn halves(bytes: &[i8]) -> Vec<i16> {
+    bytes.chunks(2).map(|pair| i16::from_le_bytes([pair[0] as u8, pair[1] as u8])).collect()
 }
 
 /// The format's `requant`, in 128 bits; `acc << shift` must be within 32 bits, as there.

@@ -50,7 +50,7 @@ impl Kind {
     }
 
     /// A window, and the number of groups.
-    fn window(self, random: &mut Random) -> (Window, u16) {
+    pub(crate) fn window(self, random: &mut Random) -> (Window, u16) {
         match self {
             Self::Pointwise => pointwise(random),
             Self::Dense => dense(random),
@@ -210,11 +210,11 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
         Portion { rows: random.within(1..=30).into(), channels: random.within(1..=30).into() };
     let scratch_len = layout::scratch_len(&params, opcode, portion)?;
     [params.input, params.output, params.scratch] =
-        place(&mut builder, [input_len, output_len, scratch_len]);
+        place(&mut builder, [input_len, output_len, scratch_len].map(|len| (len, Dtype::I8)));
     let op = builder.op(opcode, window.out_h, params);
     push_steps(&mut builder, op, window.out_h, random);
-    builder.input(port(params.input, input_len));
-    builder.output(port(params.output, output_len));
+    builder.input(port(params.input, input_len, Dtype::I8));
+    builder.output(port(params.output, output_len, Dtype::I8));
     let input = random.bytes(input_len, extreme).into_iter().map(|value| value as u8);
     Some(Case { image: builder.build(), input: input.collect() })
 }
@@ -240,20 +240,24 @@ fn params(window: Window, groups: u16, random: &mut Random) -> Conv {
     }
 }
 
-fn product(extents: [u16; 3]) -> usize {
+pub(crate) fn product(extents: [u16; 3]) -> usize {
     extents.into_iter().map(usize::from).product()
 }
 
-/// Tensors of these lengths, one behind the other in the arena.
-fn place<const N: usize>(builder: &mut ImageBuilder, lens: [usize; N]) -> [TensorId; N] {
+/// Tensors of so many elements of a type, one behind the other in the arena.
+pub(crate) fn place<const N: usize>(
+    builder: &mut ImageBuilder,
+    tensors: [(usize, Dtype); N],
+) -> [TensorId; N] {
     let mut end = 0;
-    let ids = lens.map(|len| {
+    let ids = tensors.map(|(elements, dtype)| {
         let offset = end;
+        let len = elements * dtype.size_bytes();
         end += (len as u32).next_multiple_of(4);
         builder.tensor(Tensor {
             offset,
             len_bytes: len as u32,
-            dtype: Dtype::I8 as u8,
+            dtype: dtype as u8,
             place: Place::Arena as u8,
             ring_rows: 0,
         })
@@ -263,7 +267,7 @@ fn place<const N: usize>(builder: &mut ImageBuilder, lens: [usize; N]) -> [Tenso
 }
 
 /// Steps of one to four rows each.
-fn push_steps(builder: &mut ImageBuilder, op: u16, rows: u16, random: &mut Random) {
+pub(crate) fn push_steps(builder: &mut ImageBuilder, op: u16, rows: u16, random: &mut Random) {
     let mut first_row = 0;
     while first_row < rows {
         let rows = random.within(1..=4).min(rows - first_row);
@@ -272,11 +276,11 @@ fn push_steps(builder: &mut ImageBuilder, op: u16, rows: u16, random: &mut Rando
     }
 }
 
-fn port(tensor: TensorId, len: usize) -> Port {
+pub(crate) fn port(tensor: TensorId, len: usize, dtype: Dtype) -> Port {
     Port {
         tensor,
         rank: 1,
-        dtype: Dtype::I8 as u8,
+        dtype: dtype as u8,
         scale: 1.0,
         zero_point: 0,
         dims: [len as u32, 1, 1, 1, 1, 1],

@@ -5,11 +5,13 @@
 
 mod layer;
 mod random;
+mod wide;
 
 use fixie::{Engine, Image, OpSet};
 
 pub use layer::{Kind, case};
 pub use random::Random;
+pub use wide::wide_case;
 
 /// An image of a single operator, and what its input holds.
 pub struct Case {

@@ -5,7 +5,7 @@
 use fixie_emulator::Board;
 use fixie_emulator::firmware::{Application, Firmware};
 use fixie_emulator::qemu::Run;
-use fixie_kernels_on_core::{Case, Kind, Random, case};
+use fixie_kernels_on_core::{Case, Kind, Random, case, wide_case};
 
 /// Runs the cases.
 const KERNEL_TESTS: Application = Application {
@@ -27,6 +27,7 @@ fn cases() -> Vec<Case> {
             let taken = (0..).filter_map(|_: u64| case(kind, opcode, &mut random));
             cases.extend(taken.take(LAYERS));
         }
+        cases.extend((0..LAYERS).filter_map(|_| wide_case(kind, &mut random)));
     }
     cases
 }

@@ -153,6 +153,7 @@ mod tests {
             shape: vec![1, 10, 100],
             scale: 1.0,
             zero_point: 0,
+            wide_bits: None,
             tensor: 0,
             order: vec![0, 1, 2],
             dims: None,

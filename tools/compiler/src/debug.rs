@@ -235,11 +235,12 @@ fn see(
     layers.iter().map(of_layer).collect()
 }
 
-/// What an 8-bit tensor can hold, half a step more on either side: what is rounded to the outermost
+/// What a tensor can hold, half a step more on either side: what is rounded to the outermost
 /// integers is not cut.
 fn range(tensor: &TracedTensor) -> (f64, f64) {
     let real = |q: f64| (q - f64::from(tensor.zero_point)) * f64::from(tensor.scale);
-    (real(-128.5), real(127.5))
+    let (min, max) = tensor.range;
+    (real(f64::from(min) - 0.5), real(f64::from(max) + 0.5))
 }
 
 impl Seen {
@@ -257,6 +258,7 @@ impl Seen {
     fn judge(self, layer: &Layer) -> LayerErrors {
         let output = &layer.output;
         let real = |q: i32| f64::from(q - output.zero_point) * f64::from(output.scale);
+        let (min, max) = output.integers();
         let count = self.values.as_ref().map_or(0, Histogram::len);
         LayerErrors {
             layer: layer.name.clone(),
@@ -265,7 +267,7 @@ impl Seen {
             alone_db: self.alone.ratio_db(),
             accumulated_db: self.accumulated.ratio_db(),
             largest_weight: layer.weights.map(|weights| weights.largest),
-            range: (real(-128), real(127)),
+            range: (real(min), real(max)),
             clipped: self.clipped as f64 / count.max(1) as f64,
             histogram: self.values.map_or_else(Vec::new, |values| values.buckets(BUCKETS)),
             advice: None,

@@ -8,7 +8,7 @@ use flate2::read::{ZlibDecoder, ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::ir::{Constant, Graph, TensorId};
+use crate::ir::{Constant, Graph, Quant, TensorId};
 use crate::lower::program::Program;
 use crate::plan::{Plan, PlanEntry};
 use crate::quantize::WeightStatistics;
@@ -74,6 +74,9 @@ pub struct LayerOutput {
     pub scale: f32,
     /// The integer that stands for zero.
     pub zero_point: i32,
+    /// Bits of an activation, where they are more than 8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wide_bits: Option<u8>,
     /// Index into the image's tensor table.
     pub tensor: u16,
     /// The axes in the order in which they lie in memory, outermost first. Absent in the JSON for
@@ -84,6 +87,14 @@ pub struct LayerOutput {
     /// the same ONNX order, before they were flattened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dims: Option<Vec<usize>>,
+}
+
+impl LayerOutput {
+    /// Smallest and largest integer of an activation.
+    pub fn integers(&self) -> (i32, i32) {
+        let quant = Quant::per_tensor(self.scale, self.zero_point);
+        Quant { bits: self.wide_bits.unwrap_or(quant.bits), ..quant }.range()
+    }
 }
 
 /// `[N, C, H, W]` as it lies in memory: by far the most frequent order.
@@ -176,8 +187,9 @@ impl Metadata {
                 output: LayerOutput {
                     name: output.name.clone(),
                     shape: output.shape.clone(),
-                    scale: quant.map_or(1.0, crate::ir::Quant::scale),
+                    scale: quant.map_or(1.0, Quant::scale),
                     zero_point: quant.map_or(0, |quant| quant.zero_point),
+                    wide_bits: quant.filter(|quant| quant.is_wide()).map(|quant| quant.bits),
                     tensor: op.writes.0,
                     order: layout.order.clone(),
                     dims: (!layout.is_plain(&output.shape)).then(|| layout.dims.clone()),

@@ -26,6 +26,8 @@ pub struct TracedTensor {
     pub scale: f32,
     /// The integer that stands for zero.
     pub zero_point: i32,
+    /// Smallest and largest integer that an activation can be.
+    pub range: (i32, i32),
 }
 
 impl TracedTensor {
@@ -160,6 +162,7 @@ fn inputs(session: &Session<'_>, image: &Image<'_>, ports: &[PortInfo]) -> Vec<T
             shape: info.shape.clone(),
             scale: info.scale,
             zero_point: info.zero_point,
+            wide_bits: None,
             tensor: port.tensor,
             order: info.memory_order.clone(),
             dims: None,
@@ -195,6 +198,7 @@ fn interpret(output: &LayerOutput, elements: Elements) -> Option<TracedTensor> {
         integers: integers.into_shape_with_order(IxDyn(&output.shape)).ok()?,
         scale: output.scale,
         zero_point: output.zero_point,
+        range: output.integers(),
     })
 }
 

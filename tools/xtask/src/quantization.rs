@@ -26,7 +26,7 @@ pub struct Command {
 }
 
 /// The methods: what the table calls them, and the arguments of `convert`.
-const METHODS: [(&str, &[&str]); 13] = [
+const METHODS: [(&str, &[&str]); 16] = [
     ("8 bits, min-max", &[]),
     ("percentile", &["--calibrator", "percentile"]),
     ("MSE ranges", &["--calibrator", "mse"]),
@@ -36,6 +36,12 @@ const METHODS: [(&str, &[&str]); 13] = [
     ("bias correction (Nagel et al. 2019)", &["--bias-correction"]),
     ("GPTQ (Frantar et al. 2022)", &["--rounding", "gptq"]),
     ("GPTQ, bias correction", &["--rounding", "gptq", "--bias-correction"]),
+    ("16-bit activations where they gain most", &["--activations-16", "auto"]),
+    ("16-bit activations", &["--activations-16", "all"]),
+    (
+        "16-bit activations, GPTQ, bias correction",
+        &["--activations-16", "all", "--rounding", "gptq", "--bias-correction"],
+    ),
     ("4 bits, nearest", &["--weight-bits", "4"]),
     (
         "4 bits, GPTQ, bias correction, MSE scales",

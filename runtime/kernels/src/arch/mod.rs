@@ -97,6 +97,15 @@ pub trait Isa {
         scalar::dot_1x4(patch, rows)
     }
 
+    /// Brings a patch of 16-bit elements into an order which only [`dot_wide`](Self::dot_wide) knows.
+    fn arrange_wide(_patch: &mut [i16]) {}
+
+    /// As [`dot_1x4`](Self::dot_1x4), with a patch of 16-bit elements that was arranged.
+    #[inline(never)]
+    fn dot_wide(patch: &[i16], rows: [&[i8]; 4]) -> [i32; 4] {
+        scalar::dot_wide(patch, rows)
+    }
+
     /// All channels of the pixels of a strip of a depthwise convolution.
     fn depthwise_strip(filters: &TapFilters<'_>, strip: &TapStrip<'_>) -> Option<()> {
         scalar::depthwise_strip(filters, strip)

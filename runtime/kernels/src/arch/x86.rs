@@ -47,6 +47,7 @@ macro_rules! loops {
 loops! {
     fn dot_2x2(patches: [&[i8]; 2], rows: [&[i8]; 2]) -> [[i32; 2]; 2];
     fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4];
+    fn dot_wide(patch: &[i16], rows: [&[i8]; 4]) -> [i32; 4];
     fn paired_strip(
         pairs: &Pairs<'_>, strip: &Strip<'_>, patch: &mut [u32], out: Dst<'_>, step: usize
     ) -> Option<()>;

@@ -271,19 +271,10 @@ impl Layer {
     /// What tap `(i, j)` of output `(y, x)` sees of input channel `c`.
     fn seen(&self, y: u16, x: u16, i: u16, j: u16, c: u16) -> i8 {
         let window = &self.params.window;
-        let at = |output: u16, stride: u16, pad: u16, tap: u16, dilation: u16| {
-            i64::from(output) * i64::from(stride) - i64::from(pad)
-                + i64::from(tap) * i64::from(dilation)
-        };
-        let row = at(y, window.stride_h, window.pad_top, i, window.dilation_h);
-        let column = at(x, window.stride_w, window.pad_left, j, window.dilation_w);
-        let inside = (0..i64::from(window.in_h)).contains(&row)
-            && (0..i64::from(window.in_w)).contains(&column);
-        if !inside {
-            return self.params.pad_value;
+        match pixel_seen(window, [y, x], [i, j]) {
+            Some(pixel) => self.input[pixel * usize::from(window.in_c) + usize::from(c)],
+            None => self.params.pad_value,
         }
-        let pixel = row as usize * usize::from(window.in_w) + column as usize;
-        self.input[pixel * usize::from(window.in_c) + usize::from(c)]
     }
 
     /// Makes multipliers positive, as those of real layers are.
@@ -301,4 +292,18 @@ impl Layer {
         }
         self
     }
+}
+
+/// The pixel of the input, counted row by row, that tap `(i, j)` of output `(y, x)` sees; `None` in
+/// the padding.
+pub fn pixel_seen(window: &Window, [y, x]: [u16; 2], [i, j]: [u16; 2]) -> Option<usize> {
+    let at = |output: u16, stride: u16, pad: u16, tap: u16, dilation: u16| {
+        i64::from(output) * i64::from(stride) - i64::from(pad)
+            + i64::from(tap) * i64::from(dilation)
+    };
+    let row = at(y, window.stride_h, window.pad_top, i, window.dilation_h);
+    let column = at(x, window.stride_w, window.pad_left, j, window.dilation_w);
+    let inside =
+        (0..i64::from(window.in_h)).contains(&row) && (0..i64::from(window.in_w)).contains(&column);
+    inside.then(|| row as usize * usize::from(window.in_w) + column as usize)
 }

@@ -9,6 +9,7 @@ pub(crate) mod conv_paired;
 #[cfg(test)]
 pub(crate) mod conv_testing;
 pub(crate) mod conv_vectors;
+pub(crate) mod conv_wide;
 mod copy;
 pub(crate) mod depthwise;
 pub(crate) mod depthwise_planar;
@@ -21,8 +22,10 @@ mod mean;
 pub(crate) mod patch;
 mod pool;
 mod prelu;
+mod rescale;
 mod resize;
 mod softmax;
+mod wide;
 mod window;
 
 pub use arg_max::ArgMax;
@@ -32,6 +35,7 @@ pub use conv::Conv;
 pub use conv_blocked::ConvBlocked;
 pub use conv_paired::ConvPaired;
 pub use conv_vectors::ConvVectors;
+pub use conv_wide::ConvWide;
 pub use copy::Copy;
 pub use depthwise::Depthwise;
 pub use depthwise_planar::DepthwisePlanar;
@@ -41,6 +45,7 @@ pub use lut::Lut;
 pub use max_pool::MaxPool;
 pub use mean::Mean;
 pub use prelu::PRelu;
+pub use rescale::Rescale;
 pub use resize::Resize;
 pub use softmax::Softmax;
 

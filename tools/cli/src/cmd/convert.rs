@@ -6,6 +6,7 @@ use fixie_compiler::calibrate::Calibrator;
 use fixie_compiler::compile::{Compiled, Options, Progress as Event, compile};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::lower::Inputs;
+use fixie_compiler::metadata::Metadata;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::plan::Optimize;
 use fixie_compiler::reduce::Reduction;
@@ -101,6 +102,8 @@ struct Summary {
     macs: u64,
     layers: usize,
     weight_bytes: usize,
+    /// The layers that compute activations of 16 bits.
+    layers_16: Vec<String>,
     /// What the reductions saved; `null` if that is nothing.
     reduction: Option<Reduction>,
     /// The networks that a search tried; `null` without one.
@@ -241,6 +244,7 @@ impl Summary {
             macs: metadata.macs(),
             layers: metadata.layers.len(),
             weight_bytes: metadata.layers.iter().map(|layer| layer.weight_bytes).sum(),
+            layers_16: wide_layers(metadata),
             reduction: metadata.reduction,
             search,
             source_sha256: metadata.source_sha256.clone(),
@@ -270,6 +274,9 @@ impl Summary {
             ),
             ("MACs", format!("{} in {} layers", table::count(self.macs), self.layers)),
         ];
+        if !self.layers_16.is_empty() {
+            facts.push(("16 bits", self.layers_16.join(", ")));
+        }
         facts.extend(self.reduction.map(|saved| ("left out", table::reduction(&saved))));
         if had_calibration && self.calibration_sha256.is_none() {
             let note = "the model is quantised already: the calibration data was not needed";
@@ -277,6 +284,12 @@ impl Summary {
         }
         table::facts(facts)
     }
+}
+
+/// The names of the layers that compute activations of 16 bits.
+fn wide_layers(metadata: &Metadata) -> Vec<String> {
+    let wide = metadata.layers.iter().filter(|layer| layer.output.wide_bits.is_some());
+    wide.map(|layer| layer.name.clone()).collect()
 }
 
 #[cfg(test)]

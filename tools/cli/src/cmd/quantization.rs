@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use fixie_compiler::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale};
+use fixie_compiler::quantize::{
+    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WideLayers,
+};
 use serde::Deserialize;
 
 use crate::diagnostics::{Context, Failure};
@@ -32,6 +34,22 @@ pub struct Quantization {
     /// A TOML file with lines `"NAME" = BITS` or `"NAME" = "levels:N"`; --layer-bits goes before it.
     #[arg(long, value_name = "FILE.toml")]
     layers: Option<PathBuf>,
+    /// The layers (convolutions and matrix products, as `inspect` names them) whose outputs have 16
+    /// bits instead of 8, where another layer reads them or the model ends: NAME,NAME…, all, or auto
+    /// (the fewest that gain nine tenths of what all do). They take twice the memory and more
+    /// instructions.
+    #[arg(long, value_name = "LAYERS", value_parser = wide_layers)]
+    activations_16: Option<WideLayers>,
+}
+
+/// `all`, `auto` or names.
+#[expect(clippy::unnecessary_wraps, reason = "clap calls it so")]
+fn wide_layers(text: &str) -> Result<WideLayers, String> {
+    Ok(match text {
+        "all" => WideLayers::All,
+        "auto" => WideLayers::Auto,
+        names => WideLayers::Named(names.split(',').map(|name| name.trim().to_owned()).collect()),
+    })
 }
 
 /// `NAME=4`; the name may contain `=`.
@@ -68,6 +86,7 @@ impl Quantization {
             rounding: self.rounding,
             bias_correction: self.bias_correction,
             levels: LayerLevels { inner: self.weight_bits, named },
+            wide: self.activations_16.clone().unwrap_or_default(),
         })
     }
 }
@@ -95,6 +114,14 @@ mod tests {
         for wrong in ["conv", "conv=", "conv=9", "conv=levels"] {
             assert!(layer_bits(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn wide_layers_are_named_or_chosen() {
+        assert_eq!(wide_layers("all"), Ok(WideLayers::All));
+        assert_eq!(wide_layers("auto"), Ok(WideLayers::Auto));
+        let named = ["a/b", "c"].map(str::to_owned).into();
+        assert_eq!(wide_layers("a/b, c"), Ok(WideLayers::Named(named)));
     }
 
     #[test]

@@ -46,7 +46,14 @@ fn advice(layer: &LayerErrors) -> String {
         return "few values use most of the range: try --calibrator mse or percentile, or --equalize"
             .to_owned();
     }
-    "its own rounding: try --rounding gptq --bias-correction".to_owned()
+    if !matches!(layer.op.as_str(), "Conv" | "Dense") {
+        return "its own rounding: try --rounding gptq --bias-correction".to_owned();
+    }
+    format!(
+        "its own rounding: try --rounding gptq --bias-correction, or 16 bits for what it computes, \
+         --activations-16 '{}'",
+        layer.layer
+    )
 }
 
 /// How many times as wide the range is as where 99.9 % of the values are.

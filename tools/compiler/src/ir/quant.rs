@@ -12,7 +12,7 @@ pub struct Quant {
     pub zero_point: i32,
     /// The axis which `scales` runs along, where there is more than one.
     pub axis: Option<usize>,
-    /// Bits per integer, signed: 8, 16 or 32.
+    /// Bits per integer, signed: 8, 32, or 9 to 16 of a wide activation, which is held in 16.
     pub bits: u8,
 }
 
@@ -20,6 +20,11 @@ impl Quant {
     /// An 8-bit tensor of one scale: an activation.
     pub fn per_tensor(scale: f32, zero_point: i32) -> Self {
         Self { scales: vec![scale], zero_point, axis: None, bits: 8 }
+    }
+
+    /// Whether this is an activation of more than 8 bits, held in 16: symmetric, with one scale.
+    pub fn is_wide(&self) -> bool {
+        (9..=16).contains(&self.bits) && self.zero_point == 0 && self.scales.len() == 1
     }
 
     /// The scale at `index` of the axis.
@@ -37,6 +42,11 @@ impl Quant {
     pub fn range(&self) -> (i32, i32) {
         let half = 1i64 << (self.bits - 1);
         (-half as i32, (half - 1) as i32)
+    }
+
+    /// The largest magnitude of an integer.
+    pub fn limit(&self) -> i64 {
+        1 << (self.bits - 1)
     }
 
     /// The integer nearest to a real value (halves to even, as ONNX rounds), within the range.

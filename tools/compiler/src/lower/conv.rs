@@ -15,15 +15,15 @@ use crate::quantize::accumulator;
 use crate::quantize::requant::{self, Requant};
 
 /// A convolution in integers, ready for any kernel.
-struct Integers {
+pub(super) struct Integers {
     /// `[out_c][kernel_h][kernel_w][in_c / groups]`.
-    weights: Vec<i8>,
+    pub(super) weights: Vec<i8>,
     /// Weights per output channel.
-    taps: usize,
+    pub(super) taps: usize,
     /// Per output channel, the input's zero point folded in.
-    bias: Vec<i32>,
+    pub(super) bias: Vec<i32>,
     /// How accumulators become activations.
-    requant: Requant,
+    pub(super) requant: Requant,
 }
 
 impl<'g> Lowering<'g> {
@@ -121,6 +121,9 @@ impl<'g> Lowering<'g> {
         groups: usize,
         integers: &Integers,
     ) -> Result<(), LowerError> {
+        if self.input_quant(node, 0)?.is_wide() || self.quant(node.output)?.is_wide() {
+            return self.emit_wide(node, [input, output], (window, groups), integers);
+        }
         let (act_min, act_max) = self.bounds(node)?;
         let mut params = op::Conv {
             input: input.0,
@@ -221,7 +224,7 @@ impl<'g> Lowering<'g> {
 /// Decoding takes time and memory: it must save at least this part of the constants.
 const LEAST_SAVING: usize = 32;
 
-fn too_large(node: &Node) -> LowerError {
+pub(super) fn too_large(node: &Node) -> LowerError {
     LowerError::unsupported(node, "it is too large for this format", "make the layer smaller")
 }
 

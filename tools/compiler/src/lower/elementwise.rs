@@ -17,6 +17,9 @@ impl Lowering<'_> {
             self.values.insert(node.output, value);
             return Ok(());
         }
+        if in_quant.is_wide() || out_quant.is_wide() {
+            return self.rescale(node, function, &value);
+        }
         let table = self.table(node, |x| function.eval(x))?;
         let output = self.define(node.output, value.layout)?;
         let params = op::Lut {

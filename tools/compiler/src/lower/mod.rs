@@ -18,6 +18,7 @@ mod port;
 pub mod program;
 mod reduce;
 mod softmax;
+mod wide;
 mod window;
 
 use std::collections::{BTreeSet, HashMap};
@@ -280,7 +281,7 @@ impl Emitted {
 /// The element type of a tensor with this quantisation.
 fn dtype(quant: &Quant) -> Dtype {
     match quant.bits {
-        16 => Dtype::I16,
+        9..=16 => Dtype::I16,
         32 => Dtype::I32,
         _ => Dtype::I8,
     }

@@ -30,6 +30,10 @@ pub struct Buffer {
 pub enum Params {
     /// Convolution or matrix product.
     Conv(op::Conv),
+    /// The same, of elements of 8 or 16 bits.
+    ConvWide(op::ConvWide),
+    /// Another scale, in 8 or 16 bits.
+    Rescale(op::Rescale),
     /// Maximum of a window.
     MaxPool(op::MaxPool),
     /// Mean of a window.
@@ -57,6 +61,17 @@ pub enum Params {
 }
 
 impl Params {
+    /// The window, of operators that have one.
+    pub fn window(&self) -> Option<&op::Window> {
+        match self {
+            Self::Conv(op::Conv { window, .. })
+            | Self::ConvWide(op::ConvWide { window, .. })
+            | Self::MaxPool(op::MaxPool { window, .. })
+            | Self::AvgPool(op::AvgPool { window, .. }) => Some(window),
+            _ => None,
+        }
+    }
+
     /// Appends the operator to an image.
     pub fn write(self, builder: &mut ImageBuilder, opcode: Opcode, rows: u16) -> u16 {
         fn put<R: Record>(b: &mut ImageBuilder, opcode: Opcode, rows: u16, record: R) -> u16 {
@@ -69,6 +84,8 @@ impl Params {
                 }
                 put(builder, opcode, rows, p)
             }
+            Self::ConvWide(p) => put(builder, opcode, rows, p),
+            Self::Rescale(p) => put(builder, opcode, rows, p),
             Self::MaxPool(p) => put(builder, opcode, rows, p),
             Self::AvgPool(p) => put(builder, opcode, rows, p),
             Self::Mean(p) => put(builder, opcode, rows, p),

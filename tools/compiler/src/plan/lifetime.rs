@@ -236,10 +236,5 @@ fn input_rows(program: &Program, buffer: BufferId, op: usize) -> Option<usize> {
     let op = &program.ops[op];
     let all = needed(op, buffer, &(0..usize::from(op.rows)))?;
     // Windows may not reach the last rows: those are of the same length.
-    match &op.params {
-        crate::lower::program::Params::Conv(conv) => Some(conv.window.in_h.into()),
-        crate::lower::program::Params::MaxPool(pool) => Some(pool.window.in_h.into()),
-        crate::lower::program::Params::AvgPool(pool) => Some(pool.window.in_h.into()),
-        _ => Some(all.end),
-    }
+    Some(op.params.window().map_or(all.end, |window| window.in_h.into()))
 }

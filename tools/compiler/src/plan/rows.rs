@@ -12,10 +12,10 @@ pub fn needed(op: &ProgramOp, input: BufferId, rows: &Range<usize>) -> Option<Ra
     if !op.reads.contains(&input) || op.rows < 2 {
         return None;
     }
+    if let Some(window) = op.params.window() {
+        return Some(window_rows(window, rows));
+    }
     match &op.params {
-        Params::Conv(op::Conv { window, .. })
-        | Params::MaxPool(op::MaxPool { window, .. })
-        | Params::AvgPool(op::AvgPool { window, .. }) => Some(window_rows(window, rows)),
         // Operands that are broadcast along the rows are no tensors of that many rows.
         Params::Binary(binary) => {
             let row = binary.dims[1..].iter().product::<u32>();

@@ -16,7 +16,7 @@ pub fn channels(graph: &Graph, node: &Node) -> Option<Vec<Channel>> {
         Constant::Real(_) => None,
     };
     let (input, weight_quant) = (quant(0)?, quant(1)?);
-    let output = f64::from(graph.tensor(node.output).quant.as_ref()?.scale());
+    let output = graph.tensor(node.output).quant.as_ref()?;
     let weights = integers(1)?;
     let biases: Vec<i32> = match node.inputs.get(2) {
         Some(_) => integers(2)?.iter().copied().collect(),
@@ -25,9 +25,11 @@ pub fn channels(graph: &Graph, node: &Node) -> Option<Vec<Channel>> {
     let channels = weights.axis_iter(Axis(0)).zip(biases).enumerate().map(|(n, (row, bias))| {
         let sum: i64 = row.iter().map(|&w| i64::from(w)).sum();
         Channel {
-            ratio: f64::from(input.scale()) * f64::from(weight_quant.scale_at(n)) / output,
+            ratio: f64::from(input.scale()) * f64::from(weight_quant.scale_at(n))
+                / f64::from(output.scale()),
             bias: i64::from(bias) - i64::from(input.zero_point) * sum,
-            swing: weight_swing(row.iter().copied()),
+            swing: weight_swing(row.iter().copied(), input.limit()),
+            saturation: 2 * output.limit(),
         }
     });
     Some(channels.collect())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::share::{activations, shares};
-use super::{QuantizeError, place};
+use super::{QuantizeError, QuantizeOptions, place, wide};
 use crate::calibrate::{Range, Ranges};
 use crate::ir::{Graph, Node, Op, PadMode, Quant, Tensor, TensorId, Unary};
 
@@ -30,8 +30,12 @@ fn representable(quant: &Quant) -> Range {
 }
 
 /// Gives every activation without a quantisation one: from `ranges`, or from what the operator can
-/// compute at all.
-pub(super) fn choose(graph: &mut Graph, ranges: Option<&Ranges>) -> Result<(), QuantizeError> {
+/// compute at all. Those which `options` wants to have 16 bits are converted to 8 where they must be.
+pub(super) fn choose(
+    graph: &mut Graph,
+    ranges: Option<&Ranges>,
+    options: &QuantizeOptions,
+) -> Result<(), QuantizeError> {
     let groups = groups(graph);
     let mut members: BTreeMap<usize, Vec<TensorId>> = BTreeMap::new();
     for id in open_in_order(graph) {
@@ -43,9 +47,15 @@ pub(super) fn choose(graph: &mut Graph, ranges: Option<&Ranges>) -> Result<(), Q
         open_in_order(graph).into_iter().enumerate().map(|(place, id)| (id, place)).collect();
     first.sort_by_key(|members| order[&members[0]]);
     for members in first {
-        let quant = choose_for(graph, members, ranges)?;
+        let known = choose_for(graph, members, ranges)?;
+        let narrow = known.quant();
+        let wide = wide::quant(graph, members, known.range(), options);
+        let quant = wide.as_ref().unwrap_or(&narrow);
         for id in members {
             graph.tensor_mut(*id).quant = Some(quant.clone());
+        }
+        if wide.is_some() {
+            members.iter().for_each(|&id| wide::narrow_readers(graph, id, &narrow));
         }
     }
     Ok(())
@@ -90,13 +100,21 @@ impl Known {
             Self::Within(range) => *range,
         }
     }
+
+    /// In 8 bits.
+    fn quant(&self) -> Quant {
+        match self {
+            Self::Exactly(quant) => quant.clone(),
+            Self::Within(range) => affine(*range),
+        }
+    }
 }
 
 fn choose_for(
     graph: &Graph,
     members: &[TensorId],
     ranges: Option<&Ranges>,
-) -> Result<Quant, QuantizeError> {
+) -> Result<Known, QuantizeError> {
     let node_of = |id: TensorId| graph.producer(id).map(|index| &graph.nodes[index]);
     let calibrated = |id: TensorId| {
         let range = ranges?.get(&graph.tensor(id).name)?;
@@ -126,11 +144,11 @@ fn choose_for(
         let alike = computed.len() == sources.len() && computed.iter().all(|k| *k == computed[0]);
         let range = representable(quant);
         if alike && joined().all(|joined| range.union(joined) == range) {
-            return Ok(quant.clone());
+            return Ok(Known::Exactly(quant.clone()));
         }
     }
     let known = computed.iter().chain(&moved).map(Known::range).chain(joined());
-    known.reduce(Range::union).map(affine).ok_or_else(|| no_range(graph, members[0]))
+    known.reduce(Range::union).map(Known::Within).ok_or_else(|| no_range(graph, members[0]))
 }
 
 fn no_range(graph: &Graph, id: TensorId) -> QuantizeError {

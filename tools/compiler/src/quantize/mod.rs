@@ -4,7 +4,8 @@
 //! functions themselves), in these steps:
 //!
 //! 1. `share`: operators that only move elements carry a known quantisation on;
-//! 2. `activations`: what is still open gets one, shared where operators need that;
+//! 2. `activations`: what is still open gets one, shared where operators need that, of 16 bits where
+//!    that is wanted (`wide`);
 //! 3. `share`: where two known ones meet, a conversion is inserted;
 //! 4. `weights`, `constants`: constants become integers, node by node. With calibration samples,
 //!    `replay` shows what each layer sees once all before it are quantised; `rounding` and
@@ -24,19 +25,24 @@ mod rounding;
 mod sensitivity;
 mod share;
 mod weights;
+mod wide;
+mod wide_choice;
 
 use thiserror::Error;
 
 pub(crate) use activations::affine;
 pub use entropy::WeightStatistics;
 pub use levels::{LayerLevels, Levels, UnknownLevels};
-pub use options::{QuantizeOptions, Rounding, UnknownRounding, UnknownWeightScale, WeightScale};
+pub use options::{
+    QuantizeOptions, Rounding, UnknownRounding, UnknownWeightScale, WeightScale, WideLayers,
+};
 use replay::Replay;
 pub use sensitivity::{Probe, probe};
+pub use wide_choice::choose_wide;
 
 use crate::calibrate::Ranges;
 use crate::data::Dataset;
-use crate::ir::{Graph, Node, Op, Quant};
+use crate::ir::{Graph, Node, Op, Quant, Unary};
 
 /// Why a graph cannot be quantised.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -92,7 +98,8 @@ fn place(node: &Node) -> String {
 
 /// Quantises a simplified graph.
 ///
-/// Afterwards every activation has a `quant` of one scale and 8 bits (32 for indices), weights are
+/// Afterwards every activation has a `quant` of one scale and 8 bits (32 for indices, up to 16 where
+/// `options` wants that), weights are
 /// 8-bit integers with zero point 0 and a scale per output channel (or the model's own), biases
 /// 32-bit integers whose scale is the product of the input's and the weights'. Operands of
 /// `Add`, `Sub` and `Mul` that are constant are 8-bit integers; slopes of `PRelu` stay real.
@@ -111,17 +118,24 @@ pub fn quantize(
     samples: Option<&Dataset>,
     options: &QuantizeOptions,
 ) -> Result<(), QuantizeError> {
-    quantize_activations(graph, ranges)?;
+    let wide = choose_wide(graph, ranges, samples, &options.wide)?;
+    let options = &QuantizeOptions { wide, ..options.clone() };
+    quantize_activations(graph, ranges, options)?;
     quantize_constants(graph, samples, options)?;
     graph.compact();
     Ok(())
 }
 
 /// Gives every activation its integers.
-fn quantize_activations(graph: &mut Graph, ranges: Option<&Ranges>) -> Result<(), QuantizeError> {
+fn quantize_activations(
+    graph: &mut Graph,
+    ranges: Option<&Ranges>,
+    options: &QuantizeOptions,
+) -> Result<(), QuantizeError> {
+    options.check_names(graph)?;
     give_indices_their_integers(graph);
     share::spread(graph);
-    activations::choose(graph, ranges)?;
+    activations::choose(graph, ranges, options)?;
     share::insert_conversions(graph);
     check_activations(graph)
 }
@@ -164,7 +178,8 @@ fn give_indices_their_integers(graph: &mut Graph) {
     }
 }
 
-/// Kernels read and write 8-bit activations of one scale; indices are only ever moved.
+/// Kernels read and write 8-bit activations of one scale, layers also symmetric ones of up to 16 bits;
+/// indices are only ever moved.
 fn check_activations(graph: &Graph) -> Result<(), QuantizeError> {
     let is_index = |quant: &Quant| quant.bits == 32;
     for node in &graph.nodes {
@@ -175,7 +190,9 @@ fn check_activations(graph: &Graph) -> Result<(), QuantizeError> {
             };
             let byte = quant.bits == 8 && quant.scales.len() == 1;
             let moves = matches!(node.op, Op::ArgMax { .. }) || node.op.moves_only();
-            let supported = byte || (is_index(quant) && moves);
+            let rescales = node.op == Op::Unary(Unary::Identity);
+            let wide = quant.is_wide() && (wide::takes_wide(&node.op) || rescales);
+            let supported = byte || wide || (is_index(quant) && moves);
             if !supported {
                 let problem = format!(
                     "has {} bits and {} scales; activations must have 8 bits and one scale",

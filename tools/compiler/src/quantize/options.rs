@@ -1,11 +1,14 @@
 //! What may be chosen about quantisation.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::levels::LayerLevels;
+use super::QuantizeError;
+use super::levels::{LayerLevels, has_real_weights};
+use crate::ir::Graph;
 
 /// Choices of quantisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,12 +21,57 @@ pub struct QuantizeOptions {
     pub bias_correction: bool,
     /// The grids that weights are rounded to.
     pub levels: LayerLevels,
+    /// The layers whose outputs have 16 bits.
+    pub wide: WideLayers,
 }
 
 impl QuantizeOptions {
     /// Whether quantisation looks at the layers' inputs.
     pub(super) fn need_inputs(&self) -> bool {
         self.bias_correction || self.rounding == Rounding::Gptq
+    }
+
+    /// Checks that the layers which shall have 16 bits are there.
+    ///
+    /// # Errors
+    ///
+    /// [`QuantizeError::UnknownLayer`].
+    pub(super) fn check_names(&self, graph: &Graph) -> Result<(), QuantizeError> {
+        let WideLayers::Named(names) = &self.wide else {
+            return Ok(());
+        };
+        let known = || graph.nodes.iter().filter(|node| has_real_weights(graph, node));
+        let layer = names.iter().find(|name| !known().any(|node| node.name == **name));
+        layer.map_or(Ok(()), |layer| {
+            let known = known().map(|node| node.name.clone()).collect();
+            Err(QuantizeError::UnknownLayer { layer: layer.clone(), known })
+        })
+    }
+}
+
+/// The convolutions and matrix products that compute activations of 16 bits, where what reads them
+/// gains by it: another layer does, or they are an output of the model.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum WideLayers {
+    /// Those of these names.
+    Named(BTreeSet<String>),
+    /// All of them.
+    All,
+    /// The fewest that gain nine tenths of what all do, on calibration samples.
+    Auto,
+    /// None.
+    #[default]
+    None,
+}
+
+impl WideLayers {
+    /// Whether the layer of this name is one; [`Auto`](Self::Auto) must have been decided.
+    pub(super) fn contains(&self, layer: &str) -> bool {
+        match self {
+            Self::Named(names) => names.contains(layer),
+            Self::All => true,
+            Self::None | Self::Auto => false,
+        }
     }
 }
 

@@ -10,12 +10,9 @@
 //! cannot overflow either. [`multipliers`] takes the smallest shift that satisfies 1 — a larger one
 //! would only cost bits of `m` — and checks 2. Since `m` is off by at most 1/2,
 //! `|requant(acc) − r · acc| ≤ 1/2 + |acc| · 2^(shift − 33)`; for results within the 256 values of
-//! an activation the second term is at most `2^-25 / |r|`.
+//! an 8-bit activation the second term is at most `2^-25 / |r|`, and 1/4 for any.
 
 use thiserror::Error;
-
-/// Results at least this far from the zero point saturate, whatever the zero point.
-const SATURATION: f64 = 256.0;
 
 /// The parameters of `requant` for one operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +76,9 @@ pub struct Channel {
     pub bias: i64,
     /// [`weight_swing`] of its weights.
     pub swing: i64,
+    /// Results at least this far from the zero point saturate, whatever the zero point: 256 for 8-bit
+    /// outputs.
+    pub saturation: i64,
 }
 
 impl Channel {
@@ -88,9 +88,10 @@ impl Channel {
     }
 }
 
-/// The most that products of `weights` with 8-bit inputs can add up to: 128 · Σ|w|.
-pub fn weight_swing(weights: impl IntoIterator<Item = i32>) -> i64 {
-    weights.into_iter().map(|w| 128 * i64::from(w).abs()).sum()
+/// The most that products of `weights` with inputs of at most `limit` in magnitude can add up to:
+/// `limit` · Σ|w|; `limit` is 128 for 8-bit inputs.
+pub fn weight_swing(weights: impl IntoIterator<Item = i32>, limit: i64) -> i64 {
+    weights.into_iter().map(|w| limit * i64::from(w).abs()).sum()
 }
 
 /// The multipliers and 32-bit biases of a convolution's output channels.
@@ -126,7 +127,7 @@ fn fit_bias(channel: &Channel, limit: i64) -> Option<i32> {
     let fitted = channel.bias.clamp(-room, room);
     let moved = channel.bias.abs_diff(fitted) as f64 * channel.ratio.abs();
     let least_result = (room - channel.swing) as f64 * channel.ratio.abs();
-    (moved <= 0.5 || least_result >= SATURATION).then_some(fitted as i32)
+    (moved <= 0.5 || least_result >= channel.saturation as f64).then_some(fitted as i32)
 }
 
 /// The smallest shift that makes every multiplier fit, and the multipliers.
@@ -306,7 +307,7 @@ mod tests {
             part in -1.0..=1.0f64,
         ) {
             let bias = bias >> 24;
-            let channel = Channel { ratio: f64::from(magnitude).exp2(), bias, swing };
+            let channel = Channel { ratio: f64::from(magnitude).exp2(), bias, swing, saturation: 256 };
             if let Ok((requant, biases)) = convolution(&[channel]) {
                 let sum = (part * swing as f64) as i64;
                 let fitted = i64::from(biases[0]);
@@ -345,20 +346,20 @@ mod tests {
             multipliers(&[f64::INFINITY], 1),
             Err(RequantError::NotFinite { index: 0, .. })
         ));
-        let channel = Channel { ratio: 1e-3, bias: 1 << 40, swing: 1 << 31 };
+        let channel = Channel { ratio: 1e-3, bias: 1 << 40, swing: 1 << 31, saturation: 256 };
         assert!(matches!(convolution(&[channel]), Err(RequantError::Overflow { .. })));
     }
 
     #[test]
     fn a_saturating_bias_is_brought_into_range() {
-        let channel = Channel { ratio: 0.01, bias: 1 << 40, swing: 1 << 20 };
+        let channel = Channel { ratio: 0.01, bias: 1 << 40, swing: 1 << 20, saturation: 256 };
         let (requant, biases) = convolution(&[channel]).unwrap();
         assert_eq!((requant.shift, biases[0]), (0, i32::MAX - (1 << 20)));
     }
 
     #[test]
     fn a_channel_that_contributes_nothing_takes_any_bias() {
-        let channel = Channel { ratio: 1e-12, bias: -(1 << 34), swing: 0 };
+        let channel = Channel { ratio: 1e-12, bias: -(1 << 34), swing: 0, saturation: 256 };
         assert_eq!(convolution(&[channel]).unwrap().1, [-i32::MAX]);
     }
 

@@ -18,7 +18,7 @@ use crate::data::Dataset;
 use crate::ir::{Constant, Graph, Node, Op, TensorId};
 
 /// Samples on which outputs are compared.
-const SAMPLES: usize = 48;
+pub(super) const SAMPLES: usize = 48;
 /// Probabilities are taken to be at least this: 8-bit ones end in zeros.
 const LEAST_PROBABILITY: f64 = 1.0 / 1024.0;
 
@@ -51,7 +51,7 @@ pub fn probe(
     progress: &mut dyn FnMut(usize, usize) -> bool,
 ) -> Result<Vec<Probe>, QuantizeError> {
     let mut open = graph.clone();
-    quantize_activations(&mut open, ranges)?;
+    quantize_activations(&mut open, ranges, options)?;
     // The same nodes and tensors, and more constants.
     let mut fine = open.clone();
     quantize_constants(&mut fine, Some(samples), options)?;
@@ -98,10 +98,10 @@ pub fn probe(
 }
 
 /// Of each output of the network its values, sample by sample.
-type Outputs = Vec<Vec<ArrayD<f32>>>;
+pub(super) type Outputs = Vec<Vec<ArrayD<f32>>>;
 
 /// Runs the rest of a graph, from the node at `first`.
-fn outputs(graph: &Graph, mut run: Run, first: usize) -> Outputs {
+pub(super) fn outputs(graph: &Graph, mut run: Run, first: usize) -> Outputs {
     for index in first..graph.nodes.len() {
         run.advance(graph, index, &graph.nodes[index]);
     }
@@ -109,7 +109,7 @@ fn outputs(graph: &Graph, mut run: Run, first: usize) -> Outputs {
 }
 
 /// The mean over samples and outputs.
-fn harm(graph: &Graph, fine: &Outputs, coarse: &Outputs) -> f64 {
+pub(super) fn harm(graph: &Graph, fine: &Outputs, coarse: &Outputs) -> f64 {
     let of_output = |(&id, (fine, coarse)): (&TensorId, (&Vec<_>, &Vec<_>))| {
         let axis = probability_axis(graph, id);
         let pairs = fine.iter().zip(coarse);

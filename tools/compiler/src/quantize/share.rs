@@ -113,7 +113,12 @@ fn convert_inputs(graph: &mut Graph, index: usize) -> usize {
 }
 
 /// Inserts, at node `at`, a copy of `id` with another quantisation.
-fn conversion(graph: &mut Graph, id: TensorId, quant: Option<&Quant>, at: usize) -> TensorId {
+pub(super) fn conversion(
+    graph: &mut Graph,
+    id: TensorId,
+    quant: Option<&Quant>,
+    at: usize,
+) -> TensorId {
     let Tensor { name, shape, .. } = graph.tensor(id).clone();
     let name = format!("{name}/converted");
     let converted = graph.add_tensor(Tensor {

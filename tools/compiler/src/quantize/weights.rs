@@ -9,6 +9,9 @@
 //!   then below 2^21, and rounding a weight moves the output by at most 2^-6 of a step;
 //! - it is at least 2^-22 of the bias, [`LARGEST_BIAS`], should that be far outside of the range.
 //!
+//! Inputs of more than 8 bits have a finer unit by as many bits, and steps of an output are those that
+//! it would have with 8: sums of up to 31 bits are made of what goes beyond.
+//!
 //! A channel that cannot move its output by half a step has all its weights set to zero.
 
 use ndarray::{Array1, ArrayD, ArrayView2, ArrayViewD, Axis, IxDyn};
@@ -154,6 +157,10 @@ struct Steps {
     output: f64,
     /// The largest magnitude that the input can hold.
     input_limit: f64,
+    /// How many times as fine as with 8 bits the input's steps are.
+    input_finer: f64,
+    /// A step of the output if it had 8 bits.
+    output_byte: f64,
 }
 
 /// The weights of one output channel.
@@ -166,7 +173,14 @@ impl Steps {
     fn new(input: &Quant, output: &Quant) -> Self {
         let (min, max) = input.range();
         let input_limit = input.dequantize(min, 0).abs().max(input.dequantize(max, 0).abs());
-        Self { input: input.scale().into(), output: output.scale().into(), input_limit }
+        let finer = |quant: &Quant| f64::from(quant.bits - 8).exp2();
+        Self {
+            input: input.scale().into(),
+            output: output.scale().into(),
+            input_limit,
+            input_finer: finer(input),
+            output_byte: f64::from(output.scale()) * finer(output),
+        }
     }
 
     fn channel(
@@ -177,7 +191,8 @@ impl Steps {
         compensation: Option<&Compensation>,
     ) -> Channel {
         let sum: f64 = weights.iter().map(|&w| f64::from(w).abs()).sum();
-        let floor = (FINEST_UNIT * self.output).max(bias.abs() / LARGEST_BIAS) / self.input;
+        let coarsest = (FINEST_UNIT * self.output_byte).max(bias.abs() / LARGEST_BIAS);
+        let floor = coarsest / self.input_finer / self.input;
         if sum * self.input_limit < LEAST_EFFECT * self.output {
             return Channel { scale: floor, integers: vec![0; weights.len()] };
         }

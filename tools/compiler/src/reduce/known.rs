@@ -7,7 +7,7 @@
 //!
 //! Through other nodes, a constant channel is followed by running the node.
 
-use fixie_kernels::Requantizer;
+use fixie_kernels::requantize;
 use ndarray::{ArrayD, Axis};
 
 use super::channels::Channels;
@@ -82,12 +82,7 @@ impl Analysis<'_> {
         let channels = accumulator::channels(self.graph, node)?;
         let (requant, biases) = requant::convolution(&channels).ok()?;
         let (min, max) = self.bounds[node.output.0];
-        let requantizer = Requantizer {
-            shift: requant.shift,
-            zero: self.graph.tensor(node.output).quant.as_ref()?.zero_point as i8,
-            min: min as i8,
-            max: max as i8,
-        };
+        let zero = self.graph.tensor(node.output).quant.as_ref()?.zero_point;
         let weights = weights::of_node(self.graph, node)?;
         let inputs = self.input_bounds(node)?;
         let (in_group, groups) = (weights.shape()[1], inputs.len() / weights.shape()[1].max(1));
@@ -102,8 +97,11 @@ impl Analysis<'_> {
                 }
             }
             // No sum leaves 32 bits, as `requant::convolution` has checked.
-            let result = |sum: i64| requantizer.apply(sum as i32, requant.multipliers[n]);
-            (result(sum.0) == result(sum.1)).then(|| (n, result(sum.0).into()))
+            let result = |sum: i64| {
+                let scaled = requantize(sum as i32, requant.multipliers[n], requant.shift);
+                (zero + scaled).clamp(min, max)
+            };
+            (result(sum.0) == result(sum.1)).then(|| (n, result(sum.0)))
         };
         Some(weights.outer_iter().enumerate().filter_map(constant).collect())
     }

@@ -29,7 +29,7 @@ pub(super) fn bias(graph: &Graph, node: &Node) -> Option<Vec<i32>> {
 
 /// For each output channel whether its bias enters the image as it is, rather than moved to what the
 /// accumulator holds. Then the same sum of bias and products gives the same result, however it is
-/// divided between them, as long as that does not increase `|bias| + 128 · Σ|w|`.
+/// divided between them, as long as that does not increase the largest sum.
 pub(super) fn has_exact_bias(graph: &Graph, node: &Node) -> Option<Vec<bool>> {
     let channels = accumulator::channels(graph, node)?;
     let (requant, _) = requant::convolution(&channels).ok()?;

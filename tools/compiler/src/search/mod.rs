@@ -24,7 +24,9 @@ use crate::data::Dataset;
 use crate::metadata::Provenance;
 use crate::onnx::Model;
 use crate::plan::Optimize;
-use crate::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, probe};
+use crate::quantize::{
+    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WideLayers, choose_wide, probe,
+};
 use allocate::{Choice, Step, steps};
 pub use error::SearchError;
 pub use frontier::Limits;
@@ -122,10 +124,13 @@ pub fn search(
     progress: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Found, SearchError> {
     // Coarser grids only make images smaller if they are coded.
-    let options = Options { quantize: method(), compress: true, ..options.clone() };
-    let calibrated = prepare(model, Some(calibration), &options, &mut |event| {
+    let calibrated = prepare(model, Some(calibration), options, &mut |event| {
         progress(Event::Calibrated(event));
     })?;
+    let (graph, ranges) = (&calibrated.graph, calibrated.ranges.as_ref());
+    let wide = choose_wide(graph, ranges, Some(calibration), &options.quantize.wide);
+    let quantize = method(wide?);
+    let options = Options { quantize, compress: true, ..options.clone() };
     let mut search = Search {
         bench: Bench::new(model, &calibrated, (calibration, data), &options)?,
         path: Vec::new(),
@@ -149,12 +154,13 @@ pub fn search(
 }
 
 /// How weights become integers in every network that is tried.
-fn method() -> QuantizeOptions {
+fn method(wide: WideLayers) -> QuantizeOptions {
     QuantizeOptions {
         weights: WeightScale::Mse,
         rounding: Rounding::Gptq,
         bias_correction: true,
         levels: LayerLevels::default(),
+        wide,
     }
 }
 
@@ -183,7 +189,8 @@ impl Search<'_> {
         };
         let (graph, ranges) = (&calibrated.graph, calibrated.ranges.as_ref());
         // A scale of its own for each row and grid would take ten times as long and change little.
-        let quick = QuantizeOptions { weights: WeightScale::MaxAbs, ..method() };
+        let method = self.bench.options.quantize.clone();
+        let quick = QuantizeOptions { weights: WeightScale::MaxAbs, ..method };
         let choice = (&quick, &grids[..]);
         let probes = probe(graph, ranges, self.bench.calibration, choice, &mut report)?;
         let mut names = Vec::new();

@@ -46,7 +46,7 @@ pub(super) struct Bench<'a> {
     data: &'a Dataset,
     /// The original, where the data does not say what it computes.
     reference: Option<Reference>,
-    options: Options,
+    pub(super) options: Options,
 }
 
 impl<'a> Bench<'a> {

@@ -6,6 +6,7 @@
 
 mod conv;
 mod depthwise;
+pub(super) mod wide;
 
 use crate::arch::Isa;
 use crate::arch::paired::{BLOCK, Pairs, Strip};
@@ -38,6 +39,14 @@ impl Isa for Dsp {
 
     fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
         conv::pixel(pairs, patch, out)
+    }
+
+    fn arrange_wide(patch: &mut [i16]) {
+        wide::arrange(patch);
+    }
+
+    fn dot_wide(patch: &[i16], rows: [&[i8]; 4]) -> [i32; 4] {
+        wide::dot(patch, rows)
     }
 
     fn clamp(bytes: Dst<'_>, bounds: (i8, i8)) {

@@ -8,13 +8,13 @@ mod depthwise;
 mod planar;
 mod vectors;
 
-use crate::arch::Isa;
 use crate::arch::neighbours::Neighbours;
 use crate::arch::planar::{Channels, Placed, Planes};
 use crate::arch::sum::Sum;
 use crate::arch::taps::{TapFilters, TapStrip};
 use crate::arch::vectors as isa_vectors;
 use crate::arch::view::{Dst, Src};
+use crate::arch::{Isa, dsp};
 
 /// Helium for integers.
 pub struct Helium;
@@ -48,6 +48,14 @@ impl Isa for Helium {
 
     fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
         planar::channels(channels, table)
+    }
+
+    fn arrange_wide(patch: &mut [i16]) {
+        dsp::wide::arrange(patch);
+    }
+
+    fn dot_wide(patch: &[i16], rows: [&[i8]; 4]) -> [i32; 4] {
+        dsp::wide::dot(patch, rows)
     }
 
     fn pixel_sums(pixels: Src<'_>, (count, step): (usize, usize), sums: &mut [i32]) -> Option<()> {

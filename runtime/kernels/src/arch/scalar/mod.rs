@@ -69,11 +69,23 @@ pub fn dot_2x2([x0, x1]: [&[i8]; 2], [w0, w1]: [&[i8]; 2]) -> [[i32; 2]; 2] {
 
 /// See [`Isa::dot_1x4`].
 #[inline(always)]
-pub fn dot_1x4(x: &[i8], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
+pub fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
+    dot(patch, rows)
+}
+
+/// See [`Isa::dot_wide`].
+#[inline(always)]
+pub fn dot_wide(patch: &[i16], rows: [&[i8]; 4]) -> [i32; 4] {
+    dot(patch, rows)
+}
+
+/// Dot products of elements of any length with four rows of weights.
+#[inline(always)]
+fn dot<T: Copy + Into<i32>>(x: &[T], [w0, w1, w2, w3]: [&[i8]; 4]) -> [i32; 4] {
     let mut sums = [0; 4];
     for ((((&x, &w0), &w1), &w2), &w3) in x.iter().zip(w0).zip(w1).zip(w2).zip(w3) {
         for (sum, w) in sums.iter_mut().zip([w0, w1, w2, w3]) {
-            *sum = i32::from(x).wrapping_mul(w.into()).wrapping_add(*sum);
+            *sum = x.into().wrapping_mul(w.into()).wrapping_add(*sum);
         }
     }
     sums
