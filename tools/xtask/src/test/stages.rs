@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use fixie_emulator::{Board, firmware};
+use rayon::prelude::*;
 use tempfile::TempDir;
 
 use crate::budgets::Outcome;
@@ -153,9 +154,10 @@ fn fuzz() -> Result<Verdict> {
         let reason = "there is no nightly toolchain with cargo-fuzz; see `cargo xtask setup`";
         return Ok(Verdict::NotRun(reason.to_owned()));
     };
-    for target in targets.lines() {
-        let limit = format!("-max_total_time={FUZZ_SECONDS}");
-        run(fuzz(&["run", target]).args(["--", &limit]))?;
-    }
+    run(&mut fuzz(&["build"]))?;
+    let limit = format!("-max_total_time={FUZZ_SECONDS}");
+    let targets: Vec<_> = targets.lines().collect();
+    // As many at a time as there are cores.
+    targets.par_iter().try_for_each(|target| run(fuzz(&["run", target]).args(["--", &limit])))?;
     Ok(Verdict::Passed)
 }
