@@ -7,6 +7,7 @@ use std::{env, fs};
 use crate::field::Specified;
 use crate::image::{Header, SectionRange};
 use crate::op::coded::Coding;
+use crate::op::packed::Packing;
 use crate::op::{
     ArgMax, AvgPool, Binary, Conv, Copy, Feed, Fill, Lut, MaxPool, Mean, Opcode, PRelu, Resize,
     Softmax, Window,
@@ -51,6 +52,7 @@ fn tables() -> String {
         ArgMax::specification(),
         Feed::specification(),
         Coding::specification(),
+        Packing::specification(),
     ] {
         text.push_str(&record);
     }

@@ -21,8 +21,7 @@ use crate::arch::planar::{Channels, Lines, Outputs, Part, Planes, Window};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::coded::{
-    Coded, Decoder, Grid, Order, Source, Storage, check_coded, decode_channels, decoded_len,
-    decoder,
+    Any, Decoder, Grid, Order, Source, Storage, check_stream, decode_channels, decoded_len, decoder,
 };
 use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
@@ -35,7 +34,7 @@ use crate::rule::{Rule, check_data, check_scratch, check_that};
 const PLANES_LEN: usize = 2560;
 
 /// [`Opcode::DepthwisePlanar`](fixie_format::Opcode::DepthwisePlanar), its inner loops by `I`.
-pub struct DepthwisePlanar<I = Native, S = Coded>(PhantomData<(I, S)>);
+pub struct DepthwisePlanar<I = Native, S = Any>(PhantomData<(I, S)>);
 
 /// How a layer is cut.
 #[derive(Clone, Copy)]
@@ -145,9 +144,9 @@ impl Order for ColumnOrder {
     }
 
     #[inline(never)]
-    fn decode(
+    fn decode<S: Storage>(
         &self,
-        decoder: &mut Decoder<'_, '_>,
+        decoder: &mut Decoder<'_, '_, S>,
         _channels: usize,
         words: &mut [u32],
     ) -> Option<()> {
@@ -214,12 +213,12 @@ impl<I: Isa, S: Storage> Operator for DepthwisePlanar<I, S> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
-        check_conv(params, rows, image)?;
+        let shape = check_conv(params, rows, image)?;
         check_that(takes(params), "groups")?;
         let tensors = [params.input, params.output];
         check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
         let words = ColumnOrder::new(params).words(params.window.out_c.into());
-        check_coded::<S>(params, image)
+        check_stream::<S>(params, shape.taps, image)
             .unwrap_or_else(|| check_data::<u32>(image, params.weights, words))
     }
 
@@ -481,21 +480,15 @@ mod tests {
         #[test]
         fn coded_constants_are_the_same(window in planar_windows(), traits in traits()) {
             let traits = Traits { groups: window.in_c, shift: 0, ..traits };
-            let layer = Layer::new(window, traits).with_codable_multipliers();
-            let found = layer.run_coded::<DepthwisePlanar>(Opcode::DepthwisePlanar);
-            prop_assert_eq!(found, Some(layer.expected()));
+            let layer = Layer::new(window, traits);
+            layer.is_the_same_coded::<DepthwisePlanar>(Opcode::DepthwisePlanar);
         }
     }
 
     #[test]
     fn changed_parameters_are_refused_or_run() {
         for seed in 0..4 {
-            let layer = Layer::small(6, seed);
-            let (bench, params) = layer.packed(Opcode::DepthwisePlanar).unwrap();
-            bench.survives_mutations::<DepthwisePlanar>(params, params.window.out_h);
-            let (bench, params) =
-                layer.with_codable_multipliers().coded(Opcode::DepthwisePlanar).unwrap();
-            bench.survives_mutations::<DepthwisePlanar>(params, params.window.out_h);
+            Layer::small(6, seed).survives_mutations::<DepthwisePlanar>(Opcode::DepthwisePlanar);
         }
     }
 

@@ -64,9 +64,7 @@ impl Params {
         }
         match self {
             Self::Conv(p) => {
-                if p.coding != 0 {
-                    builder.decodes();
-                }
+                builder.coding(p.coding);
                 put(builder, opcode, rows, p)
             }
             Self::MaxPool(p) => put(builder, opcode, rows, p),

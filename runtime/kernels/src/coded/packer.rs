@@ -1,0 +1,87 @@
+//! For the compiler: writes streams of packed constants.
+
+use std::vec;
+use std::vec::Vec;
+
+use fixie_format::Record;
+use fixie_format::op::packed::{MAX_INDEX_BITS, Packing};
+
+use super::encoder::{Channel, Widths, distance};
+
+/// The shortest stream for some channels; `None` if there is no weight, if the weights have too many
+/// values, or if a multiplier is below 0.
+pub fn pack(channels: &[Channel]) -> Option<Vec<u8>> {
+    let weights = || channels.iter().flat_map(|channel| &channel.weights).copied();
+    let palette = Palette::best(weights().collect())?;
+    let widths = Widths::of(channels)?;
+    let packing = Packing {
+        bits: palette.bits,
+        first: palette.values[0],
+        step: palette.step,
+        bias_bits: widths.bias_bits,
+        multiplier_bits: widths.multiplier_bits,
+        multiplier_shift: widths.multiplier_shift,
+    };
+    let mut stream = vec![0; Packing::LEN];
+    packing.write(&mut stream)?;
+    let listed = palette.values.iter().map(|&value| value as u8).chain(std::iter::repeat(0));
+    stream.extend(listed.take(packing.listed_values()));
+    for channel in channels {
+        let numbers = [
+            (widths.bias(channel), widths.bias_bits),
+            (widths.multiplier(channel), widths.multiplier_bits),
+        ];
+        push(&mut stream, numbers);
+        let index = |weight| palette.values.binary_search(weight).ok();
+        let indices: Option<Vec<usize>> = channel.weights.iter().map(index).collect();
+        push(&mut stream, indices?.into_iter().map(|index| (index as u32, palette.bits)));
+    }
+    Some(stream)
+}
+
+/// Appends numbers of so many bits, from the lowest bit of a byte on.
+fn push(stream: &mut Vec<u8>, numbers: impl IntoIterator<Item = (u32, u8)>) {
+    let (mut waiting, mut count) = (0_u64, 0);
+    for (number, bits) in numbers {
+        waiting |= u64::from(number) << count;
+        count += bits;
+        while count >= 8 {
+            stream.push(waiting as u8);
+            (waiting, count) = (waiting >> 8, count - 8);
+        }
+    }
+    if count > 0 {
+        stream.push(waiting as u8);
+    }
+}
+
+/// What indices stand for.
+struct Palette {
+    /// Ascending.
+    values: Vec<i8>,
+    bits: u8,
+    /// 0: the values are listed.
+    step: u8,
+}
+
+impl Palette {
+    /// The one with the shortest indices, listed only if that makes them shorter.
+    fn best(weights: Vec<i8>) -> Option<Self> {
+        let mut levels = weights;
+        levels.sort_unstable();
+        levels.dedup();
+        let (&least, &most) = (levels.first()?, levels.last()?);
+        let step = distance(&levels).max(1);
+        let steps = usize::from(most.abs_diff(least) / step);
+        let values = (0..=steps).map(|n| (i32::from(least) + (n as i32) * i32::from(step)) as i8);
+        let even = Self { values: values.collect(), bits: bits(steps + 1), step };
+        let listed = Self { bits: bits(levels.len()), values: levels, step: 0 };
+        let best = if listed.bits < even.bits { listed } else { even };
+        (best.bits <= MAX_INDEX_BITS).then_some(best)
+    }
+}
+
+/// Bits of an index of so many values, at least 1.
+fn bits(values: usize) -> u8 {
+    (usize::BITS - (values - 1).leading_zeros()).max(1) as u8
+}
