@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! stream  := Packing value* channel*
-//! value   := i8                  // of each of the 2^bits indices, if `step` is 0
+//! value   := i8                  // of each of the 2^bits indices, if `step` is 0: up to 16
 //! channel := numbers weights     // `out_c` of them
 //! numbers := the bias (`bias_bits`, two's complement), above it the multiplier
 //!            (`multiplier_bits`, unsigned, to be shifted left by `multiplier_shift`)
@@ -27,7 +27,8 @@ record! {
         pub bits: u8,
         /// The value of index 0.
         pub first: i8,
-        /// From an index's value to the next one's; 0: the values are listed.
+        /// From an index's value to the next one's; 0: the values are listed, of `MAX_LISTED_BITS` at
+        /// most.
         pub step: u8,
         /// Bits of a bias, at most 32.
         pub bias_bits: u8,
@@ -41,9 +42,11 @@ record! {
 /// A record's `coding` that says so.
 pub const PACKED: u8 = 2;
 /// The most [`Packing::bits`].
-pub const MAX_INDEX_BITS: u8 = 4;
-/// The most values that indices can stand for.
-pub const MAX_VALUES: usize = 1 << MAX_INDEX_BITS;
+pub const MAX_INDEX_BITS: u8 = 8;
+/// The most of them if the values are listed.
+pub const MAX_LISTED_BITS: u8 = 4;
+/// The most values that can be listed.
+pub const MAX_LISTED: usize = 1 << MAX_LISTED_BITS;
 
 impl Packing {
     /// How many values are listed.
@@ -53,7 +56,8 @@ impl Packing {
 
     /// Whether its numbers are within their ranges.
     pub fn is_sound(&self) -> bool {
-        (1..=MAX_INDEX_BITS).contains(&self.bits)
+        let most = if self.step == 0 { MAX_LISTED_BITS } else { MAX_INDEX_BITS };
+        (1..=most).contains(&self.bits)
             && self.bias_bits <= 32
             && self.multiplier_bits.saturating_add(self.multiplier_shift) <= 31
     }

@@ -4,12 +4,11 @@ use std::vec;
 use std::vec::Vec;
 
 use fixie_format::Record;
-use fixie_format::op::packed::{MAX_INDEX_BITS, Packing};
+use fixie_format::op::packed::{MAX_LISTED_BITS, Packing};
 
 use super::encoder::{Channel, Widths, distance};
 
-/// The shortest stream for some channels; `None` if there is no weight, if the weights have too many
-/// values, or if a multiplier is below 0.
+/// The shortest stream for some channels; `None` if there is no weight, or if a multiplier is below 0.
 pub fn pack(channels: &[Channel]) -> Option<Vec<u8>> {
     let weights = || channels.iter().flat_map(|channel| &channel.weights).copied();
     let palette = Palette::best(weights().collect())?;
@@ -76,8 +75,8 @@ impl Palette {
         let values = (0..=steps).map(|n| (i32::from(least) + (n as i32) * i32::from(step)) as i8);
         let even = Self { values: values.collect(), bits: bits(steps + 1), step };
         let listed = Self { bits: bits(levels.len()), values: levels, step: 0 };
-        let best = if listed.bits < even.bits { listed } else { even };
-        (best.bits <= MAX_INDEX_BITS).then_some(best)
+        let shorter = listed.bits <= MAX_LISTED_BITS && listed.bits < even.bits;
+        Some(if shorter { listed } else { even })
     }
 }
 

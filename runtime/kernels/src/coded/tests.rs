@@ -62,7 +62,7 @@ fn packable() -> impl Strategy<Value = Vec<Channel>> {
         (1u8..16, 1u8..18).prop_map(|(steps, step)| {
             (0..=steps).map(|n| (-120 + i32::from(n) * i32::from(step)) as i8).collect()
         }),
-        prop::collection::vec(any::<i8>(), 1..17),
+        prop::collection::vec(any::<i8>(), 1..40),
     ])
 }
 
@@ -98,7 +98,7 @@ proptest! {
 
     #[test]
     fn any_bytes_give_an_error_or_numbers(
-        stream in prop::collection::vec(any::<u8>(), 0..400), bits in 1u8..5, step in 0u8..3,
+        stream in prop::collection::vec(any::<u8>(), 0..400), bits in 1u8..9, step in 0u8..3,
     ) {
         decode(&stream, &[100, 100]);
         unpack(&stream, &[100, 100], 1);
@@ -193,7 +193,10 @@ fn indices_are_as_short_as_the_values_allow() {
     let sixteen: Vec<i8> = (-8..8).collect();
     assert_eq!(packing(&sixteen), Some((4, -8, 1, 6 + 1 + 8)));
     let seventeen: Vec<i8> = (-8..9).collect();
-    assert_eq!(packing(&seventeen), None);
+    assert_eq!(packing(&seventeen), Some((5, -8, 1, 6 + 1 + 11)));
+    assert_eq!(packing(&[-128, 127]), Some((1, -128, 255, 6 + 1 + 1)));
+    let all: Vec<i8> = (-128..=127).collect();
+    assert_eq!(packing(&all), Some((8, -128, 1, 6 + 1 + 256)));
     assert!(pack(&[Channel { weights: vec![1], bias: 0, multiplier: -1 }]).is_none());
     assert!(pack(&[]).is_none());
 }
@@ -203,7 +206,7 @@ fn packings_that_contradict_themselves_are_refused() {
     let stream = pack(&[Channel { weights: vec![1, 2, 3], bias: 0, multiplier: 0 }]).unwrap();
     assert!(unpack(&stream, &[3], 1).is_some());
     assert!(unpack(&stream, &[9], 1).is_none(), "behind the end");
-    for (at, wrong) in [(0, 0), (0, 5), (3, 33), (4, 32), (5, 32)] {
+    for (at, wrong) in [(0, 0), (0, 9), (3, 33), (4, 32), (5, 32)] {
         let mut other = stream.clone();
         other[at] = wrong;
         assert!(unpack(&other, &[3], 1).is_none(), "{wrong} at {at}");

@@ -1,6 +1,6 @@
 //! Takes numbers from a stream of packed constants.
 
-use fixie_format::op::packed::{MAX_VALUES, Packing};
+use fixie_format::op::packed::{MAX_LISTED, MAX_LISTED_BITS, Packing};
 use fixie_format::{Image, Record};
 
 use crate::coded::decoder::Grid;
@@ -9,17 +9,17 @@ use crate::rule::Rule;
 /// Indices that lie in as many whole bytes as each of them has bits.
 const CHUNK: usize = 8;
 
-/// What the lowest bits of a word stand for, whatever is above them: the value of every index, again
-/// and again.
+/// What the lowest bits of a word stand for, whatever is above them: the value of every index of a few
+/// bits, again and again.
 #[derive(Clone, Copy)]
-struct Values([i8; MAX_VALUES]);
+struct Values([i8; MAX_LISTED]);
 
 impl Values {
     /// Of a second channel that there is not.
-    const ZERO: Self = Self([0; MAX_VALUES]);
+    const ZERO: Self = Self([0; MAX_LISTED]);
 
     fn new(packing: &Packing, listed: &[u8]) -> Self {
-        let mut values = [0; MAX_VALUES];
+        let mut values = [0; MAX_LISTED];
         for (n, value) in (0..).zip(&mut values) {
             let index: u8 = n & !u8::MAX.wrapping_shl(packing.bits.into());
             let counted = (packing.first as u8).wrapping_add(index.wrapping_mul(packing.step));
@@ -30,7 +30,7 @@ impl Values {
 
     #[inline(always)]
     fn of(&self, word: u32) -> i8 {
-        self.0[word as usize % MAX_VALUES]
+        self.0[word as usize % MAX_LISTED]
     }
 }
 
@@ -85,8 +85,11 @@ impl<'a> Unpacker<'a> {
     #[inline(never)]
     pub fn bias(&mut self) -> i32 {
         let Packing { bias_bits, multiplier_bits, multiplier_shift, .. } = self.packing;
-        let bytes = self.take(self.packing.numbers_len()).unwrap_or_default();
-        let numbers = bytes.iter().rev().fold(0, |all: u64, &byte| all << 8 | u64::from(byte));
+        let numbers = match self.rest.first_chunk() {
+            Some(&bytes) => u64::from_le_bytes(bytes),
+            None => self.rest.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)),
+        };
+        self.rest = self.rest.get(self.packing.numbers_len()..).unwrap_or_default();
         let multiplier = numbers.wrapping_shr(bias_bits.into()) as u32;
         let multiplier = multiplier & !u32::MAX.wrapping_shl(multiplier_bits.into());
         self.multiplier = multiplier.wrapping_shl(multiplier_shift.into()) as i32;
@@ -105,8 +108,8 @@ impl<'a> Unpacker<'a> {
     #[inline(never)]
     pub fn weights(&mut self, bytes: &mut [i8], grid: Grid) -> Option<()> {
         let mut indices = self.indices(grid.rows.checked_mul(grid.columns)?)?;
-        if let Grid { rows: 1, columns, column_step: 1, .. } = grid {
-            for chunk in bytes.get_mut(..columns)?.chunks_mut(CHUNK) {
+        if self.has_short_indices() && (grid.rows, grid.column_step) == (1, 1) {
+            for chunk in bytes.get_mut(..grid.columns)?.chunks_mut(CHUNK) {
                 let mut word = indices.next_chunk();
                 for weight in chunk {
                     *weight = self.values.of(word);
@@ -115,16 +118,11 @@ impl<'a> Unpacker<'a> {
             }
             return Some(());
         }
-        let (mut word, mut left, mut row) = (0, 0_usize, 0_usize);
+        let mut row = 0_usize;
         for _ in 0..grid.rows {
             let mut at = row;
             for _ in 0..grid.columns {
-                if left == 0 {
-                    (word, left) = (indices.next_chunk(), CHUNK);
-                }
-                *bytes.get_mut(at)? = self.values.of(word);
-                word = indices.behind(word);
-                left = left.wrapping_sub(1);
+                *bytes.get_mut(at)? = self.value(indices.next());
                 at = at.wrapping_add(grid.column_step);
             }
             row = row.wrapping_add(grid.row_step);
@@ -132,13 +130,29 @@ impl<'a> Unpacker<'a> {
         Some(())
     }
 
+    /// Whether indices have few bits, so that [`Self::pairs`] can take them.
+    pub fn has_short_indices(&self) -> bool {
+        self.packing.bits <= MAX_LISTED_BITS
+    }
+
+    #[inline(always)]
+    fn value(&self, index: u32) -> i8 {
+        if self.has_short_indices() {
+            return self.values.of(index);
+        }
+        let steps = index.wrapping_mul(self.packing.step.into());
+        steps.wrapping_add(self.packing.first as u32) as i8
+    }
+
     /// The next weights of that channel, as the stream holds them; `None` behind its end.
     pub fn indices(&mut self, count: usize) -> Option<Indices<'a>> {
         let len = self.packing.weights_len(count)?;
-        Some(Indices { rest: self.take(len)?, bits: self.packing.bits })
+        let (rest, behind) = self.rest.split_at_checked(len)?;
+        self.rest = behind;
+        Some(Indices { rest, bits: self.packing.bits, word: 0, count: 0 })
     }
 
-    /// Goes through the weights of two channels side by side, four of each at a time, which `put`
+    /// Goes through the weights of two channels side by side, which are short, four of each at a time, which `put`
     /// gets as the numbers `256 · w1 + w0`, until there is no place left. A second channel that there
     /// is not has weights of 0.
     #[inline(always)]
@@ -166,12 +180,6 @@ impl<'a> Unpacker<'a> {
             }
         }
     }
-
-    fn take(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.rest.split_at_checked(len)?;
-        self.rest = rest;
-        Some(taken)
-    }
 }
 
 /// Weights of a channel, as the stream holds them.
@@ -180,10 +188,28 @@ pub struct Indices<'a> {
     rest: &'a [u8],
     /// Of each.
     bits: u8,
+    /// The lowest bits that [`Self::next`] has read and not given yet, and how many.
+    word: u32,
+    count: u8,
 }
 
 impl Indices<'_> {
-    /// The next [`CHUNK`] indices, the first one in the lowest bits.
+    /// The next index; behind the end 0.
+    #[inline(always)]
+    fn next(&mut self) -> u32 {
+        if self.count < self.bits {
+            let (byte, rest) = self.rest.split_first().unwrap_or((&0, &[]));
+            self.word |= u32::from(*byte).wrapping_shl(self.count.into());
+            self.count = self.count.wrapping_add(8);
+            self.rest = rest;
+        }
+        let index = self.word & !u32::MAX.wrapping_shl(self.bits.into());
+        self.word = self.behind(self.word);
+        self.count = self.count.wrapping_sub(self.bits);
+        index
+    }
+
+    /// The next [`CHUNK`] indices, which are short, the first one in the lowest bits.
     #[inline(always)]
     fn next_chunk(&mut self) -> u32 {
         let word = match self.rest.first_chunk() {

@@ -143,12 +143,8 @@ impl PairOrder {
 }
 
 impl PairOrder {
-    /// Whether there are no zeros between the weights of a channel.
-    fn is_whole(&self) -> bool {
-        self.row_taps.is_multiple_of(paired::TAP_ALIGN)
-    }
-
-    /// As [`Order::decode`], both channels of a pair at once.
+    /// As [`Order::decode`], both channels of a pair at once, if there are no zeros between the weights
+    /// of a channel.
     fn unpack(
         &self,
         unpacker: &mut Unpacker<'_>,
@@ -212,7 +208,10 @@ impl Order for PairOrder {
         channels: usize,
         words: &mut [u32],
     ) -> Option<()> {
-        if let Some(unpacker) = decoder.unpacker().filter(|_| self.is_whole()) {
+        if let Some(unpacker) = decoder.unpacker()
+            && unpacker.has_short_indices()
+            && self.row_taps.is_multiple_of(paired::TAP_ALIGN)
+        {
             return self.unpack(unpacker, channels, words);
         }
         let mut left = channels;

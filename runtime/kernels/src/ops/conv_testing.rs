@@ -312,9 +312,13 @@ impl Layer {
         self
     }
 
-    /// Replaces weights by multiples of 17, of which there are few enough for 1 to 4 bits.
+    /// Replaces weights by multiples of 17, of which there are few enough for 1 to 4 bits; those of one
+    /// layer in five are kept.
     pub fn with_few_weights(mut self) -> Self {
-        let most = [1, 2, 4, 7][self.bias.first().map_or(0, |bias| *bias as usize % 4)];
+        let most = [1, 2, 4, 7, 0][self.bias.first().map_or(0, |bias| *bias as usize % 5)];
+        if most == 0 {
+            return self;
+        }
         for weight in &mut self.weights {
             *weight = (*weight / 17).clamp(1 - most, most) * 17;
         }
