@@ -21,10 +21,13 @@ use serde::Serialize;
 
 use crate::compile::{Calibrated, Compiled, Options, Progress, assemble, prepare};
 use crate::data::Dataset;
+use crate::lower::Compress;
 use crate::metadata::Provenance;
 use crate::onnx::Model;
 use crate::plan::Optimize;
-use crate::quantize::{LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, probe};
+use crate::quantize::{
+    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WeightStatistics, probe,
+};
 use allocate::{Choice, Step, steps};
 pub use error::SearchError;
 pub use frontier::Limits;
@@ -34,6 +37,8 @@ pub use trial::Measure;
 
 /// The grids that are tried in each layer, as their largest integers.
 const GRIDS: [u8; 12] = [63, 47, 31, 23, 15, 11, 9, 7, 5, 4, 3, 2];
+/// Those whose weights are packed: they have 6 to 2 bits.
+const PACKED_GRIDS: [u8; 5] = [31, 15, 7, 3, 1];
 /// Networks that are tried at even distances.
 const SURVEY: usize = 12;
 /// Networks that are tried where it matters.
@@ -122,7 +127,12 @@ pub fn search(
     progress: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Found, SearchError> {
     // Coarser grids only make images smaller if they are coded.
-    let options = Options { quantize: method(), compress: true, ..options.clone() };
+    let compress = match (options.compress, options.optimize) {
+        (Compress::None, Optimize::Latency) => Compress::Packed,
+        (Compress::None, _) => Compress::Coded,
+        (given, _) => given,
+    };
+    let options = Options { quantize: method(), compress, ..options.clone() };
     let calibrated = prepare(model, Some(calibration), &options, &mut |event| {
         progress(Event::Calibrated(event));
     })?;
@@ -175,7 +185,9 @@ impl Search<'_> {
         calibrated: &Calibrated,
         baseline: &Compiled,
     ) -> Result<(), SearchError> {
-        let grids: Vec<Levels> = GRIDS.into_iter().filter_map(Levels::new).collect();
+        let packs = self.bench.packs();
+        let grids = if packs { &PACKED_GRIDS[..] } else { &GRIDS };
+        let grids: Vec<Levels> = grids.iter().copied().filter_map(Levels::new).collect();
         let (complete, progress) = (&mut self.complete, &mut *self.progress);
         let mut report = |done, total| {
             *complete = progress(Event::Probed { done, total });
@@ -196,11 +208,14 @@ impl Search<'_> {
             let scaled = |bytes: usize, count: usize| {
                 bytes as f64 * weights.count as f64 / count.max(1) as f64
             };
-            let fine = weights.stored_bytes();
+            let stored = |weights: &WeightStatistics| {
+                if packs { weights.packed_bytes() } else { weights.stored_bytes() }
+            };
+            let fine = stored(&weights);
             let mut choices =
                 vec![Choice { levels: Levels::FINEST, bytes: fine as f64, harm: 0.0 }];
             choices.extend(probes.iter().filter(|probe| probe.layer == layer.name).map(|probe| {
-                let bytes = scaled(probe.weights.stored_bytes(), probe.weights.count);
+                let bytes = scaled(stored(&probe.weights), probe.weights.count);
                 Choice { levels: probe.levels, bytes, harm: probe.harm }
             }));
             names.push(layer.name.clone());

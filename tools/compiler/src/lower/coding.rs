@@ -1,0 +1,142 @@
+//! Constants of convolutions as streams: when, and what decoding them takes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use fixie_format::op::coded::CODED;
+use fixie_format::op::packed::{MAX_LISTED_BITS, PACKED, Packing};
+use fixie_format::op::paired::TAP_ALIGN;
+use fixie_format::{Opcode, Record, op};
+use fixie_kernels::layout::{self, Constants};
+use thiserror::Error;
+
+use super::multiplier;
+
+/// How the constants of convolutions are made smaller. The outputs stay the same byte for byte.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compress {
+    /// Not at all: they need neither instructions nor scratch memory.
+    #[default]
+    None,
+    /// Weights of a few bits are packed: a few instructions each.
+    Packed,
+    /// They are entropy coded: the fewest bytes for large layers, some 27 instructions a weight.
+    Coded,
+    /// Either, whichever makes the smaller image.
+    Smallest,
+}
+
+impl Compress {
+    /// The codings that are tried, as records call them.
+    pub(crate) fn codings(self) -> &'static [u8] {
+        match self {
+            Self::None => &[],
+            Self::Packed => &[PACKED],
+            Self::Coded => &[CODED],
+            Self::Smallest => &[PACKED, CODED],
+        }
+    }
+}
+
+/// A name that is no [`Compress`]'s.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("unknown way to compress `{0}`: choose packed, coded, smallest or none")]
+pub struct UnknownCompress(String);
+
+impl FromStr for Compress {
+    type Err = UnknownCompress;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCompress> {
+        match name {
+            "none" => Ok(Self::None),
+            "packed" => Ok(Self::Packed),
+            "coded" => Ok(Self::Coded),
+            "smallest" => Ok(Self::Smallest),
+            _ => Err(UnknownCompress(name.to_owned())),
+        }
+    }
+}
+
+impl fmt::Display for Compress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Packed => "packed",
+            Self::Coded => "coded",
+            Self::Smallest => "smallest",
+        })
+    }
+}
+
+/// A stream must save at least this part of the constants.
+const LEAST_SAVING: usize = 32;
+/// Packed constants must save a byte for so many instructions.
+const MOST_INSTRUCTIONS: f64 = 32.0;
+
+/// Instructions to decode a weight that is entropy coded.
+const CODED_WEIGHT: f64 = 27.0;
+/// To unpack one of two channels that are unpacked side by side.
+const PAIRED_WEIGHT: f64 = 5.0;
+/// To unpack one of few bits in a line.
+const SHORT_WEIGHT: f64 = 7.0;
+/// To unpack any other.
+const ANY_WEIGHT: f64 = 16.0;
+/// To take a channel's bias and multiplier.
+const CHANNEL: f64 = 60.0;
+
+/// Constants as a stream.
+pub(super) struct Stream {
+    pub(super) bytes: Vec<u8>,
+    /// Instructions to decode all of it once.
+    pub(super) decoding: f64,
+}
+
+impl Stream {
+    /// The constants of a convolution that would have `plain_len` bytes; `None` if `coding` cannot
+    /// hold them, or if it is not worth it. The multipliers are others that give the same outputs.
+    pub(super) fn new(
+        coding: u8,
+        (opcode, params): (Opcode, &op::Conv),
+        constants: Constants<'_>,
+        plain_len: usize,
+    ) -> Option<Self> {
+        let simple = multiplier::simplest(params, constants);
+        let constants = Constants { multipliers: &simple, ..constants };
+        let bytes = layout::code(opcode, params, constants, coding)?;
+        let saved = plain_len.checked_sub(bytes.len())?;
+        let per_weight = match coding {
+            PACKED => unpacking(opcode, params, Packing::read(&bytes)?.bits),
+            _ => CODED_WEIGHT,
+        };
+        let decoding = per_weight * constants.weights.len() as f64
+            + CHANNEL * f64::from(params.window.out_c);
+        let cheap = coding != PACKED || decoding <= MOST_INSTRUCTIONS * saved as f64;
+        let worth_it = cheap && saved >= plain_len / LEAST_SAVING;
+        worth_it.then_some(Self { bytes, decoding })
+    }
+}
+
+/// Instructions to unpack a weight.
+fn unpacking(opcode: Opcode, params: &op::Conv, bits: u8) -> f64 {
+    let window = &params.window;
+    let row_taps = usize::from(window.kernel_w) * usize::from(window.in_c / params.groups.max(1));
+    match opcode {
+        _ if bits > MAX_LISTED_BITS => ANY_WEIGHT,
+        Opcode::ConvPaired if row_taps.is_multiple_of(TAP_ALIGN) => PAIRED_WEIGHT,
+        Opcode::Conv | Opcode::ConvBlocked => SHORT_WEIGHT,
+        _ => ANY_WEIGHT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for name in ["none", "packed", "coded", "smallest"] {
+            assert_eq!(name.parse::<Compress>().unwrap().to_string(), name);
+        }
+        assert!("rans".parse::<Compress>().is_err());
+    }
+}
