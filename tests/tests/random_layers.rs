@@ -126,8 +126,11 @@ fn check(mut graph: Graph, seed: u64) -> Result<(), TestCaseError> {
     let images: Vec<Options> = targets
         .into_iter()
         .flat_map(|target| {
-            [Compress::None, Compress::Coded, Compress::Packed]
-                .map(|compress| Options { target, compress, ..Options::default() })
+            [Compress::None, Compress::Coded, Compress::Packed].map(|compress| Options {
+                target,
+                compress,
+                ..Options::default()
+            })
         })
         .collect();
     check_images(&graph, &images, seed)

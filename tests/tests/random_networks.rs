@@ -170,8 +170,7 @@ impl Builder {
         }
         let ranges: Ranges = ranges.into_iter().collect();
         let options = with_random_grid(&self.graph, self.random.0);
-        quantize(&mut self.graph, Some(&ranges), None, &options)
-            .expect("every tensor has a range");
+        quantize(&mut self.graph, Some(&ranges), None, &options).expect("every tensor has a range");
         self.graph
     }
 }

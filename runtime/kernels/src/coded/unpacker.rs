@@ -1,6 +1,7 @@
 //! Takes numbers from a stream of packed constants.
 
 use fixie_format::op::packed::{MAX_LISTED, MAX_LISTED_BITS, Packing};
+use fixie_format::op::paired;
 use fixie_format::{Image, Record};
 
 use crate::coded::decoder::Grid;
@@ -9,9 +10,7 @@ use crate::rule::Rule;
 /// Indices that lie in as many whole bytes as each of them has bits.
 const CHUNK: usize = 8;
 
-/// What the lowest bits of a word stand for, whatever is above them: the value of every index of a few
-/// bits, again and again.
-#[derive(Clone, Copy)]
+/// The value of every index of a few bits.
 struct Values([i8; MAX_LISTED]);
 
 impl Values {
@@ -20,17 +19,32 @@ impl Values {
 
     fn new(packing: &Packing, listed: &[u8]) -> Self {
         let mut values = [0; MAX_LISTED];
-        for (n, value) in (0..).zip(&mut values) {
-            let index: u8 = n & !u8::MAX.wrapping_shl(packing.bits.into());
-            let counted = (packing.first as u8).wrapping_add(index.wrapping_mul(packing.step));
-            *value = listed.get(usize::from(index)).map_or(counted, |&value| value) as i8;
+        let mut next = packing.first;
+        for value in &mut values {
+            *value = next;
+            next = next.wrapping_add_unsigned(packing.step);
+        }
+        for (value, &listed) in values.iter_mut().zip(listed) {
+            *value = listed as i8;
         }
         Self(values)
     }
 
+    /// That of the lowest four bits of a word.
     #[inline(always)]
     fn of(&self, word: u32) -> i8 {
         self.0[word as usize % MAX_LISTED]
+    }
+
+    /// What four indices of two channels stand for, as [`Unpacker::pairs`] says.
+    #[inline(always)]
+    fn pairs(&self, upper: &Self, a: u32, b: u32) -> [u32; 2] {
+        let number = |shift: u32| {
+            let number = i32::from(upper.of(b >> shift)) << 8;
+            number.wrapping_add(self.of(a >> shift).into()) as u32
+        };
+        const { assert!(matches!(paired::TAP_ORDER, [0, 2, 1, 3])) };
+        [number(0) & 0xffff | number(8) << 16, number(4) & 0xffff | number(12) << 16]
     }
 }
 
@@ -87,7 +101,7 @@ impl<'a> Unpacker<'a> {
         let Packing { bias_bits, multiplier_bits, multiplier_shift, .. } = self.packing;
         let numbers = match self.rest.first_chunk() {
             Some(&bytes) => u64::from_le_bytes(bytes),
-            None => self.rest.iter().rev().fold(0, |all, &byte| all << 8 | u64::from(byte)),
+            None => last(self.rest),
         };
         self.rest = self.rest.get(self.packing.numbers_len()..).unwrap_or_default();
         let multiplier = numbers.wrapping_shr(bias_bits.into()) as u32;
@@ -110,10 +124,10 @@ impl<'a> Unpacker<'a> {
         let mut indices = self.indices(grid.rows.checked_mul(grid.columns)?)?;
         if self.has_short_indices() && (grid.rows, grid.column_step) == (1, 1) {
             for chunk in bytes.get_mut(..grid.columns)?.chunks_mut(CHUNK) {
-                let mut word = indices.next_chunk();
+                let mut word = indices.next_nibbles();
                 for weight in chunk {
                     *weight = self.values.of(word);
-                    word = indices.behind(word);
+                    word >>= 4;
                 }
             }
             return Some(());
@@ -152,32 +166,30 @@ impl<'a> Unpacker<'a> {
         Some(Indices { rest, bits: self.packing.bits, word: 0, count: 0 })
     }
 
-    /// Goes through the weights of two channels side by side, which are short, four of each at a time, which `put`
-    /// gets as the numbers `256 · w1 + w0`, until there is no place left. A second channel that there
-    /// is not has weights of 0.
-    #[inline(always)]
-    pub fn pairs<T>(
+    /// The weights of two channels side by side, which are short: four of each, as the numbers
+    /// `256 · w1 + w0`, in the order of [`paired`](fixie_format::op::paired), to each place. A second
+    /// channel that there is not has weights of 0.
+    // One function, whose loop has the registers for itself.
+    #[inline(never)]
+    pub fn pairs(
         &self,
-        mut first: Indices<'a>,
-        second: Option<Indices<'a>>,
-        places: &mut [T],
-        put: impl Fn(&mut T, [i32; 4]),
+        mut first: Indices<'_>,
+        second: Option<Indices<'_>>,
+        places: &mut [[u32; 2]],
     ) {
-        let values = self.values;
+        let lower = &self.values;
         let (mut second, upper) = match second {
-            Some(second) => (second, values),
-            None => (first, Values::ZERO),
+            Some(second) => (second, lower),
+            None => (first, &Values([0; MAX_LISTED])),
         };
-        for two in places.chunks_mut(CHUNK / 4) {
-            let (mut a, mut b) = (first.next_chunk(), second.next_chunk());
-            for place in two {
-                let mut next = || {
-                    let number = (i32::from(upper.of(b)) << 8).wrapping_add(values.of(a).into());
-                    (a, b) = (first.behind(a), second.behind(b));
-                    number
-                };
-                put(place, [next(), next(), next(), next()]);
-            }
+        let (twos, rest) = places.as_chunks_mut();
+        for [here, behind] in twos {
+            let (a, b) = (first.next_nibbles(), second.next_nibbles());
+            *here = lower.pairs(upper, a, b);
+            *behind = lower.pairs(upper, a >> 16, b >> 16);
+        }
+        for place in rest {
+            *place = lower.pairs(upper, first.next_nibbles(), second.next_nibbles());
         }
     }
 }
@@ -209,15 +221,19 @@ impl Indices<'_> {
         index
     }
 
-    /// The next [`CHUNK`] indices, which are short, the first one in the lowest bits.
+    /// The next [`CHUNK`] indices, which are short, in four bits each.
     #[inline(always)]
-    fn next_chunk(&mut self) -> u32 {
-        let word = match self.rest.first_chunk() {
-            Some(&bytes) => u32::from_le_bytes(bytes),
-            None => self.rest.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte)),
-        };
-        self.rest = self.rest.get(self.bits.into()..).unwrap_or_default();
-        word
+    fn next_nibbles(&mut self) -> u32 {
+        if self.bits == MAX_LISTED_BITS
+            && let Some((&bytes, rest)) = self.rest.split_first_chunk()
+        {
+            self.rest = rest;
+            return u32::from_le_bytes(bytes);
+        }
+        let (bytes, rest) =
+            self.rest.split_at_checked(self.bits.into()).unwrap_or((self.rest, &[]));
+        self.rest = rest;
+        nibbles(bytes, self.bits)
     }
 
     /// A word without its first index.
@@ -225,4 +241,22 @@ impl Indices<'_> {
     fn behind(&self, word: u32) -> u32 {
         word.wrapping_shr(self.bits.into())
     }
+}
+
+/// [`CHUNK`] indices of so many bits in four bits each.
+// Not inlined, since most have four bits already.
+#[inline(never)]
+fn nibbles(bytes: &[u8], bits: u8) -> u32 {
+    let word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+    let index = |n: u32| {
+        word.wrapping_shr(n.wrapping_mul(bits.into())) & !u32::MAX.wrapping_shl(bits.into())
+    };
+    (0..CHUNK as u32).rev().fold(0, |nibbles, n| nibbles << 4 | index(n))
+}
+
+/// The last bytes of a stream as a number.
+#[cold]
+#[inline(never)]
+fn last(bytes: &[u8]) -> u64 {
+    bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }

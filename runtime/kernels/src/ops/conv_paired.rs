@@ -167,11 +167,7 @@ impl PairOrder {
                 *m1 = unpacker.multiplier() as u32;
                 second = Some(unpacker.indices(taps)?);
             }
-            unpacker.pairs(first, second, lanes.as_chunks_mut().0, |quad, numbers| {
-                let [a, b, c, d] = numbers.map(|number| number as u32);
-                const { assert!(matches!(paired::TAP_ORDER, [0, 2, 1, 3])) };
-                *quad = [a & 0xffff | c << 16, b & 0xffff | d << 16];
-            });
+            unpacker.pairs(first, second, lanes.as_chunks_mut().0);
             left = left.saturating_sub(2);
         }
         Some(())

@@ -108,8 +108,8 @@ impl Stream {
             PACKED => unpacking(opcode, params, Packing::read(&bytes)?.bits),
             _ => CODED_WEIGHT,
         };
-        let decoding = per_weight * constants.weights.len() as f64
-            + CHANNEL * f64::from(params.window.out_c);
+        let decoding =
+            per_weight * constants.weights.len() as f64 + CHANNEL * f64::from(params.window.out_c);
         let cheap = coding != PACKED || decoding <= MOST_INSTRUCTIONS * saved as f64;
         let worth_it = cheap && saved >= plain_len / LEAST_SAVING;
         worth_it.then_some(Self { bytes, decoding })
