@@ -101,7 +101,7 @@ impl<'a> Unpacker<'a> {
         let Packing { bias_bits, multiplier_bits, multiplier_shift, .. } = self.packing;
         let numbers = match self.rest.first_chunk() {
             Some(&bytes) => u64::from_le_bytes(bytes),
-            None => last(self.rest),
+            None => number(self.rest),
         };
         self.rest = self.rest.get(self.packing.numbers_len()..).unwrap_or_default();
         let multiplier = numbers.wrapping_shr(bias_bits.into()) as u32;
@@ -182,14 +182,15 @@ impl<'a> Unpacker<'a> {
             Some(second) => (second, lower),
             None => (first, &Values([0; MAX_LISTED])),
         };
-        let (twos, rest) = places.as_chunks_mut();
+        let (twos, last) = places.as_chunks_mut();
         for [here, behind] in twos {
             let (a, b) = (first.next_nibbles(), second.next_nibbles());
             *here = lower.pairs(upper, a, b);
             *behind = lower.pairs(upper, a >> 16, b >> 16);
         }
-        for place in rest {
-            *place = lower.pairs(upper, first.next_nibbles(), second.next_nibbles());
+        for place in last {
+            let [(a, _), (b, _)] = [first, second].map(|of| nibbles(of.rest, of.bits));
+            *place = lower.pairs(upper, a, b);
         }
     }
 }
@@ -230,10 +231,9 @@ impl Indices<'_> {
             self.rest = rest;
             return u32::from_le_bytes(bytes);
         }
-        let (bytes, rest) =
-            self.rest.split_at_checked(self.bits.into()).unwrap_or((self.rest, &[]));
-        self.rest = rest;
-        nibbles(bytes, self.bits)
+        let word;
+        (word, self.rest) = nibbles(self.rest, self.bits);
+        word
     }
 
     /// A word without its first index.
@@ -243,20 +243,20 @@ impl Indices<'_> {
     }
 }
 
-/// [`CHUNK`] indices of so many bits in four bits each.
+/// [`CHUNK`] indices of so many bits, in four bits each, and the bytes behind them.
 // Not inlined, since most have four bits already.
 #[inline(never)]
-fn nibbles(bytes: &[u8], bits: u8) -> u32 {
-    let word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte));
+fn nibbles(bytes: &[u8], bits: u8) -> (u32, &[u8]) {
+    let (bytes, rest) = bytes.split_at_checked(bits.into()).unwrap_or((bytes, &[]));
+    let word = number(bytes) as u32;
     let index = |n: u32| {
         word.wrapping_shr(n.wrapping_mul(bits.into())) & !u32::MAX.wrapping_shl(bits.into())
     };
-    (0..CHUNK as u32).rev().fold(0, |nibbles, n| nibbles << 4 | index(n))
+    ((0..CHUNK as u32).rev().fold(0, |nibbles, n| nibbles << 4 | index(n)), rest)
 }
 
-/// The last bytes of a stream as a number.
-#[cold]
+/// A few bytes as a number.
 #[inline(never)]
-fn last(bytes: &[u8]) -> u64 {
+fn number(bytes: &[u8]) -> u64 {
     bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }

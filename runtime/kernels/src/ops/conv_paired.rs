@@ -175,6 +175,7 @@ impl PairOrder {
 }
 
 /// Makes one number of the two weights in each lane, and brings lanes into their order.
+#[inline(never)]
 fn combine(lanes: &mut [u32]) {
     const SIGNS: u32 = 0x8000_8000;
     // A lower weight below 0 borrows from the upper one: 256 less, in both lanes by themselves.
