@@ -15,8 +15,8 @@
 //! ```
 //!
 //! `numbers` and `weights` are little-endian: they begin with the lowest bit of their first byte, and
-//! end with a whole byte. An index stands for `first + step · index` (8 bits, wrapping), or for its
-//! value in the list.
+//! end with a whole byte. An index stands for `first + step · index`, which is at most 127 for all of
+//! them, or for its value in the list.
 
 use crate::field::record;
 
@@ -57,7 +57,10 @@ impl Packing {
     /// Whether its numbers are within their ranges.
     pub fn is_sound(&self) -> bool {
         let most = if self.step == 0 { MAX_LISTED_BITS } else { MAX_INDEX_BITS };
+        let last =
+            i32::from(self.step).wrapping_mul(1_i32.wrapping_shl(self.bits.into()).wrapping_sub(1));
         (1..=most).contains(&self.bits)
+            && last.wrapping_add(self.first.into()) <= i8::MAX.into()
             && self.bias_bits <= 32
             && self.multiplier_bits.saturating_add(self.multiplier_shift) <= 31
     }

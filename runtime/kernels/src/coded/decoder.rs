@@ -102,4 +102,19 @@ impl Grid {
     pub fn line(count: usize, step: usize) -> Self {
         Self { rows: 1, row_step: 0, columns: count, column_step: step }
     }
+
+    /// Puts numbers where they belong in `bytes`; `None` if that is outside.
+    #[inline(always)]
+    pub fn fill(self, bytes: &mut [i8], mut next: impl FnMut() -> i8) -> Option<()> {
+        let mut row = 0_usize;
+        for _ in 0..self.rows {
+            let mut at = row;
+            for _ in 0..self.columns {
+                *bytes.get_mut(at)? = next();
+                at = at.wrapping_add(self.column_step);
+            }
+            row = row.wrapping_add(self.row_step);
+        }
+        Some(())
+    }
 }

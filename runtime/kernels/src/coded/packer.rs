@@ -69,14 +69,23 @@ impl Palette {
         let mut levels = weights;
         levels.sort_unstable();
         levels.dedup();
-        let (&least, &most) = (levels.first()?, levels.last()?);
-        let step = distance(&levels).max(1);
-        let steps = usize::from(most.abs_diff(least) / step);
-        let values = (0..=steps).map(|n| (i32::from(least) + (n as i32) * i32::from(step)) as i8);
-        let even = Self { values: values.collect(), bits: bits(steps + 1), step };
-        let listed = Self { bits: bits(levels.len()), values: levels, step: 0 };
-        let shorter = listed.bits <= MAX_LISTED_BITS && listed.bits < even.bits;
-        Some(if shorter { listed } else { even })
+        let (least, range) = (*levels.first()?, levels.last()?.abs_diff(levels[0]));
+        let even = |step| Self::even(least, range, step);
+        let listed = Self { bits: bits(levels.len()), step: 0, values: levels.clone() };
+        let listed = Some(listed).filter(|listed| listed.bits <= MAX_LISTED_BITS);
+        let candidates = [even(distance(&levels).max(1)), listed, even(1)];
+        candidates.into_iter().flatten().min_by_key(|palette| palette.bits)
+    }
+
+    /// An even grid; `None` if there are indices that would stand for more than 127.
+    fn even(least: i8, range: u8, step: u8) -> Option<Self> {
+        let bits = bits(usize::from(range / step) + 1);
+        let span = i32::from(step) * ((1 << bits) - 1);
+        let beyond = (i32::from(least) + span - i32::from(i8::MAX)).max(0) as u32;
+        let below = beyond.next_multiple_of(step.into()) as i32;
+        let first = i8::try_from(i32::from(least) - below).ok()?;
+        let values = (0..=span).step_by(step.into()).map(|above| (i32::from(first) + above) as i8);
+        Some(Self { values: values.collect(), bits, step })
     }
 }
 

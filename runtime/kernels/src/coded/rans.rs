@@ -114,23 +114,17 @@ impl<'a, 't> RansDecoder<'a, 't> {
         let low_bits = !u32::MAX.wrapping_shl(raw_bits);
         let table = self.table;
         let mut reader = self.reader;
-        let mut row = 0_usize;
-        for _ in 0..grid.rows {
-            let mut at = row;
-            for _ in 0..grid.columns {
-                let entry = table[usize::from(reader.state as u8)];
-                let place = entry >> 8 & 0xff;
-                reader.state = (entry >> 16).wrapping_mul(reader.state >> 8).wrapping_add(place);
-                let weight = entry.wrapping_add(reader.state & low_bits);
-                reader.state = reader.state.wrapping_shr(raw_bits);
-                reader.refill();
-                *bytes.get_mut(at)? = weight as i8;
-                at = at.wrapping_add(grid.column_step);
-            }
-            row = row.wrapping_add(grid.row_step);
-        }
+        let filled = grid.fill(bytes, || {
+            let entry = table[usize::from(reader.state as u8)];
+            let place = entry >> 8 & 0xff;
+            reader.state = (entry >> 16).wrapping_mul(reader.state >> 8).wrapping_add(place);
+            let weight = entry.wrapping_add(reader.state & low_bits);
+            reader.state = reader.state.wrapping_shr(raw_bits);
+            reader.refill();
+            weight as i8
+        });
         self.reader = reader;
-        Some(())
+        filled
     }
 
     /// A number of at most 32 bits.

@@ -195,6 +195,9 @@ fn indices_are_as_short_as_the_values_allow() {
     let seventeen: Vec<i8> = (-8..9).collect();
     assert_eq!(packing(&seventeen), Some((5, -8, 1, 6 + 1 + 11)));
     assert_eq!(packing(&[-128, 127]), Some((1, -128, 255, 6 + 1 + 1)));
+    // No index may stand for more than 127.
+    assert_eq!(packing(&[127, 126, 125]), Some((2, 124, 1, 8)));
+    assert_eq!(packing(&[-127, 0, 127]), Some((2, -127, 0, 6 + 4 + 1 + 1)));
     let all: Vec<i8> = (-128..=127).collect();
     assert_eq!(packing(&all), Some((8, -128, 1, 6 + 1 + 256)));
     assert!(pack(&[Channel { weights: vec![1], bias: 0, multiplier: -1 }]).is_none());

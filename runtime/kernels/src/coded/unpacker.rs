@@ -7,6 +7,8 @@ use fixie_format::{Image, Record};
 use crate::coded::decoder::Grid;
 use crate::rule::Rule;
 
+/// Bits of a short index in a word.
+const NIBBLE: u32 = 4;
 /// Indices that lie in as many whole bytes as each of them has bits.
 const CHUNK: usize = 8;
 
@@ -14,9 +16,6 @@ const CHUNK: usize = 8;
 struct Values([i8; MAX_LISTED]);
 
 impl Values {
-    /// Of a second channel that there is not.
-    const ZERO: Self = Self([0; MAX_LISTED]);
-
     fn new(packing: &Packing, listed: &[u8]) -> Self {
         let mut values = [0; MAX_LISTED];
         let mut next = packing.first;
@@ -43,9 +42,22 @@ impl Values {
             let number = i32::from(upper.of(b >> shift)) << 8;
             number.wrapping_add(self.of(a >> shift).into()) as u32
         };
-        const { assert!(matches!(paired::TAP_ORDER, [0, 2, 1, 3])) };
         [number(0) & 0xffff | number(8) << 16, number(4) & 0xffff | number(12) << 16]
     }
+}
+
+/// As [`Values::pairs`] where the values are on an even grid: two numbers at a time.
+#[inline(always)]
+fn even_pairs(step: u32, first: u32, a: u32, b: u32) -> [u32; 2] {
+    // Taps 0 and 1 in the lower half, taps 2 and 3 in the upper one.
+    let [a, b] = [a, b].map(|word| word & 0xffff | word << 8 & 0xffff_0000);
+    [0, NIBBLE].map(|shift| {
+        const INDICES: u32 = 0x000f_000f;
+        let indices = a >> shift & INDICES | (b >> shift & INDICES) << 8;
+        let numbers = indices.wrapping_mul(step).wrapping_add(first);
+        // A lower number below 0 has borrowed from the upper one.
+        numbers.wrapping_add((numbers & 0x8000) << 1)
+    })
 }
 
 /// What stands in the stream before the first channel, and what follows it.
@@ -122,26 +134,32 @@ impl<'a> Unpacker<'a> {
     #[inline(never)]
     pub fn weights(&mut self, bytes: &mut [i8], grid: Grid) -> Option<()> {
         let mut indices = self.indices(grid.rows.checked_mul(grid.columns)?)?;
-        if self.has_short_indices() && (grid.rows, grid.column_step) == (1, 1) {
-            for chunk in bytes.get_mut(..grid.columns)?.chunks_mut(CHUNK) {
-                let mut word = indices.next_nibbles();
-                for weight in chunk {
-                    *weight = self.values.of(word);
-                    word >>= 4;
+        if self.has_short_indices() {
+            let (mut word, mut left) = (0, 0_usize);
+            return grid.fill(bytes, || {
+                if left == 0 {
+                    (word, left) = (indices.next_nibbles(), CHUNK);
                 }
-            }
-            return Some(());
+                let weight = self.values.of(word);
+                (word, left) = (word >> NIBBLE, left.wrapping_sub(1));
+                weight
+            });
         }
-        let mut row = 0_usize;
-        for _ in 0..grid.rows {
-            let mut at = row;
-            for _ in 0..grid.columns {
-                *bytes.get_mut(at)? = self.value(indices.next());
-                at = at.wrapping_add(grid.column_step);
+        let Packing { bits, first, step, .. } = self.packing;
+        let (bits, mask) = (u32::from(bits), !u32::MAX.wrapping_shl(bits.into()));
+        let mut stored = indices.rest.iter();
+        // The lowest bits that were read and not used yet, and how many.
+        let (mut word, mut count) = (0, 0_u32);
+        grid.fill(bytes, || {
+            if count < bits {
+                let byte = stored.next().copied().unwrap_or(0);
+                word |= u32::from(byte).wrapping_shl(count);
+                count = count.wrapping_add(u8::BITS);
             }
-            row = row.wrapping_add(grid.row_step);
-        }
-        Some(())
+            let steps = (word & mask).wrapping_mul(step.into());
+            (word, count) = (word.wrapping_shr(bits), count.wrapping_sub(bits));
+            steps.wrapping_add(first as u32) as i8
+        })
     }
 
     /// Whether indices have few bits, so that [`Self::pairs`] can take them.
@@ -149,21 +167,11 @@ impl<'a> Unpacker<'a> {
         self.packing.bits <= MAX_LISTED_BITS
     }
 
-    #[inline(always)]
-    fn value(&self, index: u32) -> i8 {
-        if self.has_short_indices() {
-            return self.values.of(index);
-        }
-        let steps = index.wrapping_mul(self.packing.step.into());
-        steps.wrapping_add(self.packing.first as u32) as i8
-    }
-
     /// The next weights of that channel, as the stream holds them; `None` behind its end.
     pub fn indices(&mut self, count: usize) -> Option<Indices<'a>> {
-        let len = self.packing.weights_len(count)?;
-        let (rest, behind) = self.rest.split_at_checked(len)?;
-        self.rest = behind;
-        Some(Indices { rest, bits: self.packing.bits, word: 0, count: 0 })
+        let rest = self.rest;
+        self.rest = rest.get(self.packing.weights_len(count)?..)?;
+        Some(Indices { rest, bits: self.packing.bits })
     }
 
     /// The weights of two channels side by side, which are short: four of each, as the numbers
@@ -171,57 +179,53 @@ impl<'a> Unpacker<'a> {
     /// channel that there is not has weights of 0.
     // One function, whose loop has the registers for itself.
     #[inline(never)]
-    pub fn pairs(
-        &self,
-        mut first: Indices<'_>,
-        second: Option<Indices<'_>>,
-        places: &mut [[u32; 2]],
-    ) {
+    pub fn pairs(&self, first: Indices<'_>, second: Option<Indices<'_>>, places: &mut [[u32; 2]]) {
+        const { assert!(matches!(paired::TAP_ORDER, [0, 2, 1, 3])) };
+        if let Some(second) = second
+            && self.packing.step != 0
+        {
+            let step = u32::from(self.packing.step);
+            // In all four bytes, the lower ones of which are signed.
+            let first_value = (self.packing.first as u32).wrapping_mul(0x0101_0101);
+            return fill_pairs([first, second], places, |a, b| even_pairs(step, first_value, a, b));
+        }
         let lower = &self.values;
-        let (mut second, upper) = match second {
+        let (second, upper) = match second {
             Some(second) => (second, lower),
             None => (first, &Values([0; MAX_LISTED])),
         };
-        let (twos, last) = places.as_chunks_mut();
-        for [here, behind] in twos {
-            let (a, b) = (first.next_nibbles(), second.next_nibbles());
-            *here = lower.pairs(upper, a, b);
-            *behind = lower.pairs(upper, a >> 16, b >> 16);
-        }
-        for place in last {
-            let [(a, _), (b, _)] = [first, second].map(|of| nibbles(of.rest, of.bits));
-            *place = lower.pairs(upper, a, b);
-        }
+        fill_pairs([first, second], places, |a, b| lower.pairs(upper, a, b));
     }
 }
 
-/// Weights of a channel, as the stream holds them.
+/// Goes through the indices of two channels, four of each for each place.
+#[inline(always)]
+fn fill_pairs(
+    [mut first, mut second]: [Indices<'_>; 2],
+    places: &mut [[u32; 2]],
+    pairs: impl Fn(u32, u32) -> [u32; 2],
+) {
+    let (twos, last) = places.as_chunks_mut();
+    for [here, behind] in twos {
+        let (a, b) = (first.next_nibbles(), second.next_nibbles());
+        *here = pairs(a, b);
+        *behind = pairs(a >> (4 * NIBBLE), b >> (4 * NIBBLE));
+    }
+    for place in last {
+        let [(a, _), (b, _)] = [first, second].map(|of| nibbles(of.rest, of.bits));
+        *place = pairs(a, b);
+    }
+}
+
+/// Weights of a channel, as the stream holds them, and what follows them.
 #[derive(Clone, Copy)]
 pub struct Indices<'a> {
     rest: &'a [u8],
     /// Of each.
     bits: u8,
-    /// The lowest bits that [`Self::next`] has read and not given yet, and how many.
-    word: u32,
-    count: u8,
 }
 
 impl Indices<'_> {
-    /// The next index; behind the end 0.
-    #[inline(always)]
-    fn next(&mut self) -> u32 {
-        if self.count < self.bits {
-            let (byte, rest) = self.rest.split_first().unwrap_or((&0, &[]));
-            self.word |= u32::from(*byte).wrapping_shl(self.count.into());
-            self.count = self.count.wrapping_add(8);
-            self.rest = rest;
-        }
-        let index = self.word & !u32::MAX.wrapping_shl(self.bits.into());
-        self.word = self.behind(self.word);
-        self.count = self.count.wrapping_sub(self.bits);
-        index
-    }
-
     /// The next [`CHUNK`] indices, which are short, in four bits each.
     #[inline(always)]
     fn next_nibbles(&mut self) -> u32 {
@@ -235,12 +239,6 @@ impl Indices<'_> {
         (word, self.rest) = nibbles(self.rest, self.bits);
         word
     }
-
-    /// A word without its first index.
-    #[inline(always)]
-    fn behind(&self, word: u32) -> u32 {
-        word.wrapping_shr(self.bits.into())
-    }
 }
 
 /// [`CHUNK`] indices of so many bits, in four bits each, and the bytes behind them.
@@ -252,7 +250,7 @@ fn nibbles(bytes: &[u8], bits: u8) -> (u32, &[u8]) {
     let index = |n: u32| {
         word.wrapping_shr(n.wrapping_mul(bits.into())) & !u32::MAX.wrapping_shl(bits.into())
     };
-    ((0..CHUNK as u32).rev().fold(0, |nibbles, n| nibbles << 4 | index(n)), rest)
+    ((0..CHUNK as u32).rev().fold(0, |nibbles, n| nibbles << NIBBLE | index(n)), rest)
 }
 
 /// A few bytes as a number.

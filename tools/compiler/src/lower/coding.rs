@@ -71,7 +71,7 @@ impl fmt::Display for Compress {
 /// A stream must save at least this part of the constants.
 const LEAST_SAVING: usize = 32;
 /// Packed constants must save a byte for so many instructions.
-const MOST_INSTRUCTIONS: f64 = 32.0;
+const MOST_INSTRUCTIONS: f64 = 40.0;
 
 /// Instructions to decode a weight that is entropy coded.
 const CODED_WEIGHT: f64 = 27.0;
