@@ -205,15 +205,26 @@ fn fill_pairs(
     places: &mut [[u32; 2]],
     pairs: impl Fn(u32, u32) -> [u32; 2],
 ) {
-    let (twos, last) = places.as_chunks_mut();
-    for [here, behind] in twos {
-        let (a, b) = (first.next_nibbles(), second.next_nibbles());
-        *here = pairs(a, b);
-        *behind = pairs(a >> (4 * NIBBLE), b >> (4 * NIBBLE));
+    let mut done = 0_usize;
+    if first.bits == MAX_LISTED_BITS {
+        let words = first.rest.as_chunks().0.iter().zip(second.rest.as_chunks().0);
+        let twos = places.as_chunks_mut().0;
+        done = twos.len().min(words.len());
+        for ([here, behind], (&a, &b)) in twos.iter_mut().zip(words) {
+            let (a, b) = (u32::from_le_bytes(a), u32::from_le_bytes(b));
+            *here = pairs(a, b);
+            *behind = pairs(a >> (4 * NIBBLE), b >> (4 * NIBBLE));
+        }
+        first.skip(done);
+        second.skip(done);
     }
-    for place in last {
-        let [(a, _), (b, _)] = [first, second].map(|of| nibbles(of.rest, of.bits));
-        *place = pairs(a, b);
+    let left = places.get_mut(done.wrapping_mul(2)..).unwrap_or_default();
+    for two in left.chunks_mut(2) {
+        let (mut a, mut b) = (first.next_nibbles(), second.next_nibbles());
+        for place in two {
+            *place = pairs(a, b);
+            (a, b) = (a >> (4 * NIBBLE), b >> (4 * NIBBLE));
+        }
     }
 }
 
@@ -227,30 +238,27 @@ pub struct Indices<'a> {
 
 impl Indices<'_> {
     /// The next [`CHUNK`] indices, which are short, in four bits each.
-    #[inline(always)]
+    // Not inlined, so that the loops around it stay short.
+    #[inline(never)]
     fn next_nibbles(&mut self) -> u32 {
-        if self.bits == MAX_LISTED_BITS
-            && let Some((&bytes, rest)) = self.rest.split_first_chunk()
-        {
-            self.rest = rest;
-            return u32::from_le_bytes(bytes);
+        let word = match self.rest.first_chunk() {
+            Some(&bytes) => u32::from_le_bytes(bytes),
+            None => number(self.rest) as u32,
+        };
+        self.skip(1);
+        if self.bits == MAX_LISTED_BITS {
+            return word;
         }
-        let word;
-        (word, self.rest) = nibbles(self.rest, self.bits);
-        word
+        let mask = !u32::MAX.wrapping_shl(self.bits.into());
+        let index = |n: u32| word.wrapping_shr(n.wrapping_mul(self.bits.into())) & mask;
+        (0..CHUNK as u32).rev().fold(0, |nibbles, n| nibbles << NIBBLE | index(n))
     }
-}
 
-/// [`CHUNK`] indices of so many bits, in four bits each, and the bytes behind them.
-// Not inlined, since most have four bits already.
-#[inline(never)]
-fn nibbles(bytes: &[u8], bits: u8) -> (u32, &[u8]) {
-    let (bytes, rest) = bytes.split_at_checked(bits.into()).unwrap_or((bytes, &[]));
-    let word = number(bytes) as u32;
-    let index = |n: u32| {
-        word.wrapping_shr(n.wrapping_mul(bits.into())) & !u32::MAX.wrapping_shl(bits.into())
-    };
-    ((0..CHUNK as u32).rev().fold(0, |nibbles, n| nibbles << NIBBLE | index(n)), rest)
+    /// Leaves out so many times [`CHUNK`] indices.
+    fn skip(&mut self, chunks: usize) {
+        let len = chunks.wrapping_mul(self.bits.into());
+        self.rest = self.rest.get(len..).unwrap_or_default();
+    }
 }
 
 /// A few bytes as a number.
