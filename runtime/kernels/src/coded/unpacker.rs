@@ -46,20 +46,6 @@ impl Values {
     }
 }
 
-/// As [`Values::pairs`] where the values are on an even grid: two numbers at a time.
-#[inline(always)]
-fn even_pairs(step: u32, first: u32, a: u32, b: u32) -> [u32; 2] {
-    // Taps 0 and 1 in the lower half, taps 2 and 3 in the upper one.
-    let [a, b] = [a, b].map(|word| word & 0xffff | word << 8 & 0xffff_0000);
-    [0, NIBBLE].map(|shift| {
-        const INDICES: u32 = 0x000f_000f;
-        let indices = a >> shift & INDICES | (b >> shift & INDICES) << 8;
-        let numbers = indices.wrapping_mul(step).wrapping_add(first);
-        // A lower number below 0 has borrowed from the upper one.
-        numbers.wrapping_add((numbers & 0x8000) << 1)
-    })
-}
-
 /// What stands in the stream before the first channel, and what follows it.
 fn read_head(stream: &[u8]) -> Option<(Packing, Values, &[u8])> {
     let packing = Packing::read(stream).filter(Packing::is_sound)?;
@@ -181,51 +167,77 @@ impl<'a> Unpacker<'a> {
     #[inline(never)]
     pub fn pairs(&self, first: Indices<'_>, second: Option<Indices<'_>>, places: &mut [[u32; 2]]) {
         const { assert!(matches!(paired::TAP_ORDER, [0, 2, 1, 3])) };
-        if let Some(second) = second
-            && self.packing.step != 0
-        {
-            let step = u32::from(self.packing.step);
-            // In all four bytes, the lower ones of which are signed.
-            let first_value = (self.packing.first as u32).wrapping_mul(0x0101_0101);
-            return fill_pairs([first, second], places, |a, b| even_pairs(step, first_value, a, b));
-        }
-        let lower = &self.values;
-        let (second, upper) = match second {
-            Some(second) => (second, lower),
+        let values = &self.values;
+        let (mut first, mut left) = (first, places);
+        let has_both = second.is_some();
+        let (mut second, upper) = match second {
+            Some(second) => (second, values),
             None => (first, &Values([0; MAX_LISTED])),
         };
-        fill_pairs([first, second], places, |a, b| lower.pairs(upper, a, b));
+        if self.packing.bits == MAX_LISTED_BITS && has_both {
+            let done = if self.packing.step == 0 {
+                fill_listed(first.rest, second.rest, left, values)
+            } else {
+                fill_even(first.rest, second.rest, left, &self.packing)
+            };
+            first.skip(done);
+            second.skip(done);
+            left = left.get_mut(done.wrapping_mul(2)..).unwrap_or_default();
+        }
+        for two in left.chunks_mut(2) {
+            let (mut a, mut b) = (first.nibbles(), second.nibbles());
+            for place in two {
+                *place = values.pairs(upper, a, b);
+                (a, b) = (a >> (4 * NIBBLE), b >> (4 * NIBBLE));
+            }
+        }
     }
 }
 
-/// Goes through the indices of two channels, four of each for each place.
+/// As [`Unpacker::pairs`] for indices of four bits, as long as there are whole words of them: gives
+/// their number.
+#[inline(never)]
+fn fill_listed(first: &[u8], second: &[u8], places: &mut [[u32; 2]], values: &Values) -> usize {
+    fill_words(first, second, places, |a, b| values.pairs(values, a, b))
+}
+
+/// The same where the values are on an even grid: two numbers at a time.
+#[inline(never)]
+fn fill_even(first: &[u8], second: &[u8], places: &mut [[u32; 2]], packing: &Packing) -> usize {
+    const INDICES: u32 = 0x000f_000f;
+    let step = u32::from(packing.step);
+    // In all four bytes, the lower ones of which are signed.
+    let least = (packing.first as u32).wrapping_mul(0x0101_0101);
+    fill_words(first, second, places, |a, b| {
+        // Taps 0 and 1 in the lower half, taps 2 and 3 in the upper one.
+        let [a, b] = [a, b].map(|word| word & 0xffff | word << 8 & 0xffff_0000);
+        [0, NIBBLE].map(|shift| {
+            let indices = a >> shift & INDICES | (b >> shift & INDICES) << 8;
+            let numbers = indices.wrapping_mul(step).wrapping_add(least);
+            // A lower number below 0 has borrowed from the upper one.
+            numbers.wrapping_add((numbers & 0x8000) << 1)
+        })
+    })
+}
+
 #[inline(always)]
-fn fill_pairs(
-    [mut first, mut second]: [Indices<'_>; 2],
+fn fill_words(
+    mut first: &[u8],
+    mut second: &[u8],
     places: &mut [[u32; 2]],
     pairs: impl Fn(u32, u32) -> [u32; 2],
-) {
+) -> usize {
     let mut done = 0_usize;
-    if first.bits == MAX_LISTED_BITS {
-        let words = first.rest.as_chunks().0.iter().zip(second.rest.as_chunks().0);
-        let twos = places.as_chunks_mut().0;
-        done = twos.len().min(words.len());
-        for ([here, behind], (&a, &b)) in twos.iter_mut().zip(words) {
-            let (a, b) = (u32::from_le_bytes(a), u32::from_le_bytes(b));
-            *here = pairs(a, b);
-            *behind = pairs(a >> (4 * NIBBLE), b >> (4 * NIBBLE));
-        }
-        first.skip(done);
-        second.skip(done);
+    for [here, behind] in places.as_chunks_mut().0 {
+        let Some((&a, behind_first)) = first.split_first_chunk() else { break };
+        let Some((&b, behind_second)) = second.split_first_chunk() else { break };
+        (first, second) = (behind_first, behind_second);
+        let (a, b) = (u32::from_le_bytes(a), u32::from_le_bytes(b));
+        *here = pairs(a, b);
+        *behind = pairs(a >> (4 * NIBBLE), b >> (4 * NIBBLE));
+        done = done.wrapping_add(1);
     }
-    let left = places.get_mut(done.wrapping_mul(2)..).unwrap_or_default();
-    for two in left.chunks_mut(2) {
-        let (mut a, mut b) = (first.next_nibbles(), second.next_nibbles());
-        for place in two {
-            *place = pairs(a, b);
-            (a, b) = (a >> (4 * NIBBLE), b >> (4 * NIBBLE));
-        }
-    }
+    done
 }
 
 /// Weights of a channel, as the stream holds them, and what follows them.
@@ -238,17 +250,25 @@ pub struct Indices<'a> {
 
 impl Indices<'_> {
     /// The next [`CHUNK`] indices, which are short, in four bits each.
-    // Not inlined, so that the loops around it stay short.
-    #[inline(never)]
+    #[inline(always)]
     fn next_nibbles(&mut self) -> u32 {
+        match self.rest.split_first_chunk() {
+            Some((&bytes, rest)) if self.bits == MAX_LISTED_BITS => {
+                self.rest = rest;
+                u32::from_le_bytes(bytes)
+            }
+            _ => self.nibbles(),
+        }
+    }
+
+    /// The same for any number of bits.
+    #[inline(never)]
+    fn nibbles(&mut self) -> u32 {
         let word = match self.rest.first_chunk() {
             Some(&bytes) => u32::from_le_bytes(bytes),
             None => number(self.rest) as u32,
         };
         self.skip(1);
-        if self.bits == MAX_LISTED_BITS {
-            return word;
-        }
         let mask = !u32::MAX.wrapping_shl(self.bits.into());
         let index = |n: u32| word.wrapping_shr(n.wrapping_mul(self.bits.into())) & mask;
         (0..CHUNK as u32).rev().fold(0, |nibbles, n| nibbles << NIBBLE | index(n))
