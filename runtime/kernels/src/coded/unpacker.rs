@@ -119,7 +119,7 @@ impl<'a> Unpacker<'a> {
     // One function for all kernels, whose loop has the registers for itself.
     #[inline(never)]
     pub fn weights(&mut self, bytes: &mut [i8], grid: Grid) -> Option<()> {
-        let mut indices = self.indices(grid.rows.checked_mul(grid.columns)?)?;
+        let mut indices = self.indices(grid.rows.wrapping_mul(grid.columns))?;
         if self.has_short_indices() {
             let (mut word, mut left) = (0, 0_usize);
             return grid.fill(bytes, || {
@@ -156,7 +156,9 @@ impl<'a> Unpacker<'a> {
     /// The next weights of that channel, as the stream holds them; `None` behind its end.
     pub fn indices(&mut self, count: usize) -> Option<Indices<'a>> {
         let rest = self.rest;
-        self.rest = rest.get(self.packing.weights_len(count)?..)?;
+        // The check has found that these numbers do not overflow.
+        let bits = count.wrapping_mul(self.packing.bits.into());
+        self.rest = rest.get(bits.div_ceil(8)..)?;
         Some(Indices { rest, bits: self.packing.bits })
     }
 

@@ -57,12 +57,6 @@ impl WeightStatistics {
         self.count.min(estimate.ceil() as usize)
     }
 
-    /// Bytes in which the weights are stored with as many bits as their grid has.
-    pub fn packed_bytes(&self) -> usize {
-        let bits = (2 * self.largest.max(1) + 1).next_power_of_two().trailing_zeros();
-        (self.count * bits.min(8) as usize).div_ceil(8)
-    }
-
     /// Bytes in which an ideal coder of order 0 writes the weights.
     pub fn coded_bytes(&self) -> f64 {
         self.count as f64 * self.entropy_bits / 8.0
@@ -85,7 +79,5 @@ mod tests {
         assert_eq!((constant.entropy_bits, constant.stored_bytes()), (0.0, 9));
         assert_eq!(WeightStatistics::of(&[7; 1000]).stored_bytes(), 24);
         assert_eq!(WeightStatistics::of(&[]).stored_bytes(), 0);
-        let packed = |largest| WeightStatistics::of(&[-largest; 100]).packed_bytes();
-        assert_eq!([0, 1, 3, 7, 8, 15, 31, 127].map(packed), [25, 25, 38, 50, 63, 63, 75, 100]);
     }
 }

@@ -37,8 +37,10 @@ pub use trial::Measure;
 
 /// The grids that are tried in each layer, as their largest integers.
 const GRIDS: [u8; 12] = [63, 47, 31, 23, 15, 11, 9, 7, 5, 4, 3, 2];
-/// Those whose weights are packed: they have 6 to 2 bits.
+/// Those that are tried if weights are packed, besides palettes: they have 6 to 2 bits.
 const PACKED_GRIDS: [u8; 5] = [31, 15, 7, 3, 1];
+/// Sizes of palettes.
+const PALETTES: [usize; 3] = [16, 8, 4];
 /// Networks that are tried at even distances.
 const SURVEY: usize = 12;
 /// Networks that are tried where it matters.
@@ -49,7 +51,7 @@ const HOPELESS: f64 = 4.0;
 /// A network that was tried.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Point {
-    /// The layers that have a coarser grid than 8 bits, with the largest integers.
+    /// The layers that have a coarser grid than 8 bits.
     pub layers: BTreeMap<String, Levels>,
     /// Bytes of the image. Its memory is planned for latency, except that of the chosen one: layers
     /// of which the plan interleaves rows are not coded.
@@ -186,8 +188,11 @@ impl Search<'_> {
         baseline: &Compiled,
     ) -> Result<(), SearchError> {
         let packs = self.bench.packs();
-        let grids = if packs { &PACKED_GRIDS[..] } else { &GRIDS };
-        let grids: Vec<Levels> = grids.iter().copied().filter_map(Levels::new).collect();
+        let (grids, palettes) =
+            if packs { (&PACKED_GRIDS[..], &PALETTES[..]) } else { (&GRIDS[..], &[][..]) };
+        let grids = grids.iter().copied().filter_map(Levels::new);
+        let palettes = palettes.iter().copied().filter_map(Levels::palette);
+        let grids: Vec<Levels> = grids.chain(palettes).collect();
         let (complete, progress) = (&mut self.complete, &mut *self.progress);
         let mut report = |done, total| {
             *complete = progress(Event::Probed { done, total });
@@ -208,14 +213,15 @@ impl Search<'_> {
             let scaled = |bytes: usize, count: usize| {
                 bytes as f64 * weights.count as f64 / count.max(1) as f64
             };
-            let stored = |weights: &WeightStatistics| {
-                if packs { weights.packed_bytes() } else { weights.stored_bytes() }
+            let stored = |weights: &WeightStatistics, levels: Levels| match packs {
+                true => (weights.count * levels.index_bits() as usize).div_ceil(8),
+                false => weights.stored_bytes(),
             };
-            let fine = stored(&weights);
+            let fine = stored(&weights, Levels::FINEST);
             let mut choices =
                 vec![Choice { levels: Levels::FINEST, bytes: fine as f64, harm: 0.0 }];
             choices.extend(probes.iter().filter(|probe| probe.layer == layer.name).map(|probe| {
-                let bytes = scaled(stored(&probe.weights), probe.weights.count);
+                let bytes = scaled(stored(&probe.weights, probe.levels), probe.weights.count);
                 Choice { levels: probe.levels, bytes, harm: probe.harm }
             }));
             names.push(layer.name.clone());
