@@ -67,7 +67,8 @@ pub trait Order {
     ) -> Option<()>;
 }
 
-/// Decodes channels of `len` words each: bias, multiplier, and weights in a `grid`, zeros between.
+/// Decodes channels of `len` words each: bias, multiplier, and weights in a `grid`. What is between
+/// those stays as it is.
 #[inline(always)]
 pub fn decode_channels<S: Storage>(
     decoder: &mut Decoder<'_, '_, S>,
@@ -81,7 +82,6 @@ pub fn decode_channels<S: Storage>(
         };
         *bias = decoder.bias() as u32;
         *multiplier = decoder.multiplier() as u32;
-        weights.fill(0);
         decoder.weights(bytemuck::must_cast_slice_mut(weights), grid)?;
     }
     Some(())

@@ -80,6 +80,10 @@ pub struct Unpacker<'a> {
     values: Values,
     /// The bytes that nothing was taken from yet.
     rest: &'a [u8],
+    /// Of a channel's bias and multiplier.
+    numbers_len: usize,
+    /// Where a multiplier is in them, before it is shifted.
+    multiplier_mask: u32,
     /// Of the channel whose bias was taken last.
     multiplier: i32,
 }
@@ -90,22 +94,23 @@ impl<'a> Unpacker<'a> {
     #[inline(never)]
     pub fn new(stream: &'a [u8]) -> Option<Self> {
         let (packing, values, rest) = read_head(stream)?;
-        Some(Self { packing, values, rest, multiplier: 0 })
+        let numbers_len = packing.numbers_len();
+        let multiplier_mask = !u32::MAX.wrapping_shl(packing.multiplier_bits.into());
+        Some(Self { packing, values, rest, numbers_len, multiplier_mask, multiplier: 0 })
     }
 
     /// The bias of the next channel; behind the end of the stream 0.
     #[inline(never)]
     pub fn bias(&mut self) -> i32 {
-        let Packing { bias_bits, multiplier_bits, multiplier_shift, .. } = self.packing;
         let numbers = match self.rest.first_chunk() {
             Some(&bytes) => u64::from_le_bytes(bytes),
             None => number(self.rest),
         };
-        self.rest = self.rest.get(self.packing.numbers_len()..).unwrap_or_default();
-        let multiplier = numbers.wrapping_shr(bias_bits.into()) as u32;
-        let multiplier = multiplier & !u32::MAX.wrapping_shl(multiplier_bits.into());
-        self.multiplier = multiplier.wrapping_shl(multiplier_shift.into()) as i32;
-        let unused = u32::from(32_u8.wrapping_sub(bias_bits));
+        self.rest = self.rest.get(self.numbers_len..).unwrap_or_default();
+        let bias_bits = u32::from(self.packing.bias_bits);
+        let multiplier = numbers.wrapping_shr(bias_bits) as u32 & self.multiplier_mask;
+        self.multiplier = multiplier.wrapping_shl(self.packing.multiplier_shift.into()) as i32;
+        let unused = u32::BITS.wrapping_sub(bias_bits);
         (numbers as i32).checked_shl(unused).unwrap_or(0) >> unused.min(31)
     }
 
@@ -224,22 +229,21 @@ fn fill_even(first: &[u8], second: &[u8], places: &mut [[u32; 2]], packing: &Pac
 
 #[inline(always)]
 fn fill_words(
-    mut first: &[u8],
-    mut second: &[u8],
+    first: &[u8],
+    second: &[u8],
     places: &mut [[u32; 2]],
     pairs: impl Fn(u32, u32) -> [u32; 2],
 ) -> usize {
-    let mut done = 0_usize;
-    for [here, behind] in places.as_chunks_mut().0 {
-        let Some((&a, behind_first)) = first.split_first_chunk() else { break };
-        let Some((&b, behind_second)) = second.split_first_chunk() else { break };
-        (first, second) = (behind_first, behind_second);
+    let mut second = second.as_chunks().0.iter();
+    let mut count = 0_usize;
+    for ([here, behind], &a) in places.as_chunks_mut().0.iter_mut().zip(first.as_chunks().0) {
+        let Some(&b) = second.next() else { break };
         let (a, b) = (u32::from_le_bytes(a), u32::from_le_bytes(b));
         *here = pairs(a, b);
         *behind = pairs(a >> (4 * NIBBLE), b >> (4 * NIBBLE));
-        done = done.wrapping_add(1);
+        count = count.wrapping_add(1);
     }
-    done
+    count
 }
 
 /// Weights of a channel, as the stream holds them, and what follows them.
