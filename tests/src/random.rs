@@ -3,6 +3,7 @@
 use fixie_compiler::compile::{Compiled, Options, assemble};
 use fixie_compiler::ir::Graph;
 use fixie_compiler::metadata::Provenance;
+use fixie_compiler::quantize::{LayerLevels, Levels, QuantizeOptions};
 use fixie_compiler::session::Network;
 use fixie_compiler::trace::trace;
 use ndarray::{ArrayD, IxDyn};
@@ -37,6 +38,19 @@ impl Random {
             _ => i8::MAX,
         })
     }
+}
+
+/// Options that give the weights of all layers a grid of 2 to 8 bits, by the seed.
+///
+/// # Panics
+///
+/// Never: all of these are grids.
+pub fn with_random_grid(graph: &Graph, seed: u64) -> QuantizeOptions {
+    let levels = Levels::of_bits(2 + (seed % 7) as u8).expect("2 to 8 bits");
+    let layers = graph.nodes.iter().filter(|node| node.op.has_weights());
+    let named = layers.map(|node| (node.name.clone(), levels)).collect();
+    let levels = LayerLevels { named, ..LayerLevels::default() };
+    QuantizeOptions { levels, ..QuantizeOptions::default() }
 }
 
 /// Makes an image of a quantised graph for each of the options and runs random inputs: all images

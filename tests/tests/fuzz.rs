@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use fixie_compiler::compile::{Options, assemble, compile};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::ir::{Graph, Node, Op, Quant, Unary};
-use fixie_compiler::lower::Inputs;
+use fixie_compiler::lower::{Compress, Inputs};
 use fixie_compiler::metadata::Provenance;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::quantize::{QuantizeOptions, WideLayers};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use fixie_format::{OpSet, Opcode};
+use fixie_tests::random::with_random_grid;
 use fixie_tests::{harness, repository, shipped};
 use ndarray::{Array3, arr0, arr1, arr2};
 use ndarray_npy::{NpzWriter, WriteNpyExt};
@@ -67,7 +68,8 @@ fn image_seeds_run_and_have_every_operator() {
     }
     let missing = Opcode::ALL.iter().filter(|&&opcode| !operators.contains(opcode));
     let missing: Vec<_> = missing.map(|opcode| opcode.name()).collect();
-    assert!(operators.decodes(), "no seed has coded constants: run `{BLESS}`");
+    assert!(operators.has_coded(), "no seed has coded constants: run `{BLESS}`");
+    assert!(operators.has_packed(), "no seed has packed constants: run `{BLESS}`");
     assert!(missing.is_empty(), "no seed has {missing:?}: run `{BLESS}`");
 }
 
@@ -156,7 +158,11 @@ fn write_seeds() {
     for path in models.iter().chain([&network]) {
         let targets = [Target::Generic, Target::CortexM3, Target::CortexM4, Target::CortexM55];
         let packed = targets.map(|target| Options { target, ..stripped() });
-        let coded = packed.clone().map(|o| Options { compress: path != &network, ..o });
+        let compressed = |compress| {
+            let compress = if path == &network { Compress::None } else { compress };
+            packed.clone().map(|options| Options { compress, ..options })
+        };
+        let coded = [Compress::Coded, Compress::Packed].map(compressed).concat();
         let by_rows = Options { inputs: Inputs::ByRows, ..stripped() };
         let quantize = QuantizeOptions { wide: WideLayers::All, ..QuantizeOptions::default() };
         let wide = Options { quantize, ..stripped() };
@@ -165,7 +171,11 @@ fn write_seeds() {
                 continue;
             };
             let kernels = Network::new(&image).unwrap().image().op_set();
-            let coded = if kernels.decodes() { "Coded" } else { "" };
+            let coded = match (kernels.has_coded(), kernels.has_packed()) {
+                (true, _) => "Coded",
+                (_, true) => "Packed",
+                _ => "",
+            };
             for kernel in Opcode::ALL.iter().filter(|&&kernel| kernels.contains(kernel)) {
                 keep_smaller(&mut by_kernel, [kernel.name(), coded].concat(), &image);
             }
@@ -197,11 +207,16 @@ fn stripped() -> Options {
     Options { strip: true, ..Options::default() }
 }
 
-/// The image of a single operator; `None` where the model is one to be refused.
+/// The image of a single operator, with weights of 4 bits if they are to be packed; `None` where the
+/// model is one to be refused.
 fn compile_with(path: &Path, options: &Options) -> Option<Vec<u8>> {
     let model = Model::load(path, &ImportOptions::default()).ok()?;
+    let mut options = options.clone();
+    if options.compress == Compress::Packed {
+        options.quantize = with_random_grid(&model.graph().ok()?, 2);
+    }
     let data = Dataset::load(&path.with_extension("npz"), model.inputs()).ok();
-    Some(compile(&model, data.as_ref(), options, &mut |_| {}).ok()?.image)
+    Some(compile(&model, data.as_ref(), &options, &mut |_| {}).ok()?.image)
 }
 
 /// An image that brings its input to 16 bits and back.

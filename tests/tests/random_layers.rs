@@ -3,10 +3,11 @@
 
 use fixie_compiler::compile::Options;
 use fixie_compiler::ir::{Conv, Graph, Node, Op, Pool, Quant, TensorId};
-use fixie_compiler::quantize::{QuantizeOptions, quantize};
+use fixie_compiler::lower::Compress;
+use fixie_compiler::quantize::quantize;
 use fixie_compiler::target::Target;
 use fixie_tests::layers::Reals;
-use fixie_tests::random::{Random, check_images};
+use fixie_tests::random::{Random, check_images, with_random_grid};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -116,15 +117,20 @@ fn linear_magnitude(weights: &Reals, bias: Option<&Reals>, input: &Quant) -> f32
     weights.outer_iter().enumerate().map(row).fold(0.0, f32::max)
 }
 
-/// Quantises a layer's weights and compares the packings of two cores, coded and not.
+/// Quantises a layer's weights and compares the packings of some cores, whatever their coding.
 fn check(mut graph: Graph, seed: u64) -> Result<(), TestCaseError> {
-    quantize(&mut graph, None, None, &QuantizeOptions::default())
+    let options = with_random_grid(&graph, seed);
+    quantize(&mut graph, None, None, &options)
         .map_err(|error| TestCaseError::fail(error.to_string()))?;
     let targets = [Target::Generic, Target::CortexM3, Target::CortexM4];
     let images: Vec<Options> = targets
         .into_iter()
         .flat_map(|target| {
-            [false, true].map(|compress| Options { target, compress, ..Options::default() })
+            [Compress::None, Compress::Coded, Compress::Packed].map(|compress| Options {
+                target,
+                compress,
+                ..Options::default()
+            })
         })
         .collect();
     check_images(&graph, &images, seed)

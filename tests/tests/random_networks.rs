@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use fixie_compiler::calibrate::{Range, Ranges};
 use fixie_compiler::compile::Options;
 use fixie_compiler::ir::{Conv, Graph, Node, Op, Pool, TensorId, eval};
+use fixie_compiler::lower::Compress;
 use fixie_compiler::plan::Optimize;
 use fixie_compiler::quantize::{QuantizeOptions, WideLayers, quantize};
 use fixie_compiler::target::Target;
-use fixie_tests::random::{Random, check_images};
+use fixie_tests::random::{Random, check_images, with_random_grid};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -169,7 +170,7 @@ impl Builder {
             }
         }
         let ranges: Ranges = ranges.into_iter().collect();
-        let options = QuantizeOptions { wide, ..QuantizeOptions::default() };
+        let options = QuantizeOptions { wide, ..with_random_grid(&self.graph, self.random.0) };
         quantize(&mut self.graph, Some(&ranges), None, &options).expect("every tensor has a range");
         self.graph
     }
@@ -203,7 +204,7 @@ proptest! {
         let images = goals.into_iter().flat_map(|optimize| targets.map(|target| (optimize, target)));
         let options: Vec<Options> = images
             .flat_map(|(optimize, target)| {
-                [false, true]
+                [Compress::None, Compress::Coded, Compress::Packed]
                     .map(|compress| Options { target, optimize, compress, ..Options::default() })
             })
             .collect();

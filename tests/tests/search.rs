@@ -41,7 +41,7 @@ fn the_image_keeps_the_accuracy_that_the_report_says() {
     let (.., data) = digits();
     assert_eq!(found.compiled.image.len(), chosen.image_bytes);
     let network = Network::new(&found.compiled.image).unwrap();
-    assert!(network.image().op_set().decodes());
+    assert!(network.image().op_set().has_coded());
     let evaluation = evaluate(&network, &data, None, &|_| {}).unwrap();
     assert_eq!(evaluation.accuracy, Some(chosen.score));
     assert_eq!(evaluation.original_accuracy, Some(report.original));

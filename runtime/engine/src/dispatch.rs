@@ -5,11 +5,11 @@ use core::ops::Range;
 use fixie_format::table::OpEntry;
 use fixie_format::{Image, OpSet, Opcode};
 use fixie_kernels::arch::Native;
-use fixie_kernels::coded::{Coded, Plain};
+use fixie_kernels::coded::Storage;
 use fixie_kernels::{Memory, Operator, Rule, ops};
 
 /// Declares `check` and `run` for a list of operators, of which the first have weights that may be
-/// coded. An operator outside `OPS` is dead code, and so is the decoder if `OPS` does not decode.
+/// coded. An operator outside `OPS` is dead code, and so is a decoder of constants that `OPS` has not.
 macro_rules! dispatch {
     (weighted: $($weighted:ident),*; others: $($name:ident),* $(,)?) => {
         /// Checks an operator's parameters.
@@ -20,11 +20,7 @@ macro_rules! dispatch {
         ) -> Result<(), Rule> {
             match opcode {
                 $(Opcode::$weighted if linked::<OPS>(Opcode::$weighted) => {
-                    if OpSet::from_bits(OPS).decodes() {
-                        check_one::<ops::$weighted<Native, Coded>>(entry, image)
-                    } else {
-                        check_one::<ops::$weighted<Native, Plain>>(entry, image)
-                    }
+                    check_one::<ops::$weighted<Native, Linked<OPS>>>(entry, image)
                 })*
                 $(Opcode::$name if linked::<OPS>(Opcode::$name) => {
                     check_one::<ops::$name>(entry, image)
@@ -42,11 +38,7 @@ macro_rules! dispatch {
         ) -> Option<()> {
             match opcode {
                 $(Opcode::$weighted if linked::<OPS>(Opcode::$weighted) => {
-                    if OpSet::from_bits(OPS).decodes() {
-                        run_one::<ops::$weighted<Native, Coded>>(entry, rows, memory)
-                    } else {
-                        run_one::<ops::$weighted<Native, Plain>>(entry, rows, memory)
-                    }
+                    run_one::<ops::$weighted<Native, Linked<OPS>>>(entry, rows, memory)
                 })*
                 $(Opcode::$name if linked::<OPS>(Opcode::$name) => {
                     run_one::<ops::$name>(entry, rows, memory)
@@ -69,6 +61,14 @@ dispatch! {
 /// Whether an engine of the operator set `OPS` contains a kernel: known at compile time.
 const fn linked<const OPS: u64>(opcode: Opcode) -> bool {
     OpSet::from_bits(OPS).contains(opcode)
+}
+
+/// The constants that an engine of the operator set `OPS` can decode.
+struct Linked<const OPS: u64>;
+
+impl<const OPS: u64> Storage for Linked<OPS> {
+    const CODED: bool = OpSet::from_bits(OPS).has_coded();
+    const PACKED: bool = OpSet::from_bits(OPS).has_packed();
 }
 
 fn check_one<O: Operator>(entry: OpEntry, image: &Image<'_>) -> Result<(), Rule> {

@@ -66,8 +66,11 @@ impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Image(error) => error.fmt(f),
-            Self::Operator { code } if OpSet::from_bits(1 << (code & 63)).decodes() => {
+            Self::Operator { code } if OpSet::from_bits(1 << (code & 63)).has_coded() => {
                 f.write_str("the image has coded constants, which this engine was built without")
+            }
+            Self::Operator { code } if OpSet::from_bits(1 << (code & 63)).has_packed() => {
+                f.write_str("the image has packed constants, which this engine was built without")
             }
             Self::Operator { code } => match Opcode::from_u8(code) {
                 Some(opcode) => write!(

@@ -79,7 +79,7 @@ record! {
         /// CRC-32 of the whole image, this field taken as zero.
         pub checksum: u32,
         /// Which operators the image needs: bit *n* stands for opcode *n*, bit 63 for coded
-        /// constants.
+        /// and bit 62 for packed constants.
         pub op_set: u64,
         /// Bytes of RAM that one inference needs: inputs, outputs, activations, scratch, state.
         pub arena_len: u32,

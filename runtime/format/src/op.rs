@@ -17,6 +17,7 @@ use crate::field::record;
 use crate::table::TensorId;
 
 pub mod coded;
+pub mod packed;
 mod wide;
 
 pub use wide::{ConvWide, Rescale};
@@ -105,20 +106,22 @@ operators! {
     Rescale = 21: Rescale,
 }
 
-/// A set of operators, and whether they decode constants.
+/// A set of operators, and which constants they decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpSet(u64);
 
 /// The bit of an [`OpSet`] that stands for [`coded`] constants: no opcode has this number.
-const DECODES: u8 = 63;
+const CODED_BIT: u8 = 63;
+/// The one that stands for [`packed`] constants.
+const PACKED_BIT: u8 = 62;
 
 impl OpSet {
     /// No operator.
     pub const EMPTY: Self = Self(0);
 
-    /// Every operator of this version, and coded constants.
+    /// Every operator of this version, and constants of every kind.
     pub const ALL: Self = {
-        let mut set = Self::EMPTY.decoding();
+        let mut set = Self::EMPTY.with_coded().with_packed();
         let mut i = 0;
         while i < Opcode::ALL.len() {
             set = set.with(Opcode::ALL[i]);
@@ -127,12 +130,12 @@ impl OpSet {
         set
     };
 
-    /// The set whose bit *n* stands for opcode *n*, and bit 63 for coded constants.
+    /// The set whose bit *n* stands for opcode *n*, bit 63 for coded and bit 62 for packed constants.
     pub const fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// Bit *n* stands for opcode *n*, bit 63 for coded constants.
+    /// Bit *n* stands for opcode *n*, bit 63 for coded and bit 62 for packed constants.
     pub const fn bits(self) -> u64 {
         self.0
     }
@@ -148,15 +151,26 @@ impl OpSet {
         self.0 >> opcode as u8 & 1 != 0
     }
 
-    /// This set, with operators that decode their constants.
+    /// This set, with operators that decode [`coded`] constants.
     #[must_use]
-    pub const fn decoding(self) -> Self {
-        Self(self.0 | 1 << DECODES)
+    pub const fn with_coded(self) -> Self {
+        Self(self.0 | 1 << CODED_BIT)
+    }
+
+    /// This set, with operators that unpack [`packed`] constants.
+    #[must_use]
+    pub const fn with_packed(self) -> Self {
+        Self(self.0 | 1 << PACKED_BIT)
     }
 
     /// Whether the operators of the set decode [`coded`] constants.
-    pub const fn decodes(self) -> bool {
-        self.0 >> DECODES & 1 != 0
+    pub const fn has_coded(self) -> bool {
+        self.0 >> CODED_BIT & 1 != 0
+    }
+
+    /// Whether the operators of the set unpack [`packed`] constants.
+    pub const fn has_packed(self) -> bool {
+        self.0 >> PACKED_BIT & 1 != 0
     }
 
     /// The lowest code that is in this set and not in `allowed`.
@@ -225,9 +239,9 @@ record! {
         pub window: Window,
         /// Weights in the order of the opcode, or a stream of all constants: see `coding`.
         pub weights: DataOffset,
-        /// `i32` per output channel, unless the weights carry it or `coding` is 1.
+        /// `i32` per output channel, unless the weights carry it or `coding` is not 0.
         pub bias: DataOffset,
-        /// `i32` per output channel, unless the weights carry it or `coding` is 1.
+        /// `i32` per output channel, unless the weights carry it or `coding` is not 0.
         pub multipliers: DataOffset,
         /// Left shift of the accumulator before the multiplication, 0 to 31.
         pub shift: u8,
@@ -239,8 +253,8 @@ record! {
         pub act_min: i8,
         /// Upper bound of the output.
         pub act_max: i8,
-        /// 0: the constants lie as the opcode orders them. 1: they are coded, see "Coded constants";
-        /// never in `ConvVectors`.
+        /// 0: the constants lie as the opcode orders them. 1: they are coded, see "Coded constants".
+        /// 2: they are packed, see "Packed constants". Always 0 in `ConvVectors`.
         pub coding: u8,
         /// Zero.
         pub reserved: [u8; 2],

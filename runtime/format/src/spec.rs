@@ -7,6 +7,7 @@ use std::{env, fs};
 use crate::field::Specified;
 use crate::image::{Header, SectionRange};
 use crate::op::coded::Coding;
+use crate::op::packed::Packing;
 use crate::op::{
     ArgMax, AvgPool, Binary, Conv, ConvWide, Copy, Feed, Fill, Lut, MaxPool, Mean, Opcode, PRelu,
     Rescale, Resize, Softmax, Window,
@@ -53,6 +54,7 @@ fn tables() -> String {
         ConvWide::specification(),
         Rescale::specification(),
         Coding::specification(),
+        Packing::specification(),
     ] {
         text.push_str(&record);
     }

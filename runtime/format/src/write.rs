@@ -9,6 +9,8 @@ use crate::field::Record;
 use crate::image::{
     ALIGNMENT, CHECKSUM_OFFSET, Header, MAGIC, Section, SectionRange, VERSION_MAJOR, VERSION_MINOR,
 };
+use crate::op::coded::CODED;
+use crate::op::packed::PACKED;
 use crate::op::{DataOffset, OpSet, Opcode};
 use crate::table::{Input, OpEntry, Output, State, Step, Tensor, TensorId};
 
@@ -49,9 +51,16 @@ impl ImageBuilder {
         self.push(Section::Ops, OpEntry { opcode: opcode as u8, flags: 0, rows, params: at }) as u16
     }
 
-    /// Notes that some operator's constants are coded: the runtime must link the decoder.
-    pub fn decodes(&mut self) {
-        self.op_set = OpSet::from_bits(self.op_set).decoding().bits();
+    /// Notes how some operator's constants are coded, as its record's `coding` says: the runtime must
+    /// link what decodes them.
+    pub fn coding(&mut self, coding: u8) {
+        let set = OpSet::from_bits(self.op_set);
+        let set = match coding {
+            CODED => set.with_coded(),
+            PACKED => set.with_packed(),
+            _ => set,
+        };
+        self.op_set = set.bits();
     }
 
     /// Appends a step to the schedule.

@@ -50,6 +50,8 @@ mod pack {
     use std::vec::Vec;
 
     use fixie_format::Opcode;
+    use fixie_format::op::coded::CODED;
+    use fixie_format::op::packed::PACKED;
     use fixie_format::op::paired::{TAP_ALIGN, TAP_ORDER};
     use fixie_format::op::{self, blocked, planar, vectors};
 
@@ -89,13 +91,23 @@ mod pack {
         }
     }
 
-    /// The same constants as a stream, for a record with a `coding` of 1; `None` where
-    /// [`pack`] gives none, for `ConvVectors`, or if a multiplier is below 0. Whether that is shorter
-    /// is another matter.
-    pub fn code(opcode: Opcode, params: &op::Conv, constants: Constants<'_>) -> Option<Vec<u8>> {
+    /// The same constants as a stream, for a record with the given `coding`; `None` where
+    /// [`pack`] gives none, for `ConvVectors`, if a multiplier is below 0, or if that coding cannot
+    /// hold them. Whether it is shorter is another matter.
+    pub fn code(
+        opcode: Opcode,
+        params: &op::Conv,
+        constants: Constants<'_>,
+        coding: u8,
+    ) -> Option<Vec<u8>> {
         (opcode != Opcode::ConvVectors).then_some(())?;
         pack(opcode, params, constants)?;
-        coded::encode(&channels(opcode, params, constants)?)
+        let channels = channels(opcode, params, constants)?;
+        match coding {
+            CODED => coded::encode(&channels),
+            PACKED => coded::pack(&channels),
+            _ => None,
+        }
     }
 
     /// The output channels in order, as `opcode` can hold them; `None` if it cannot.

@@ -1,6 +1,7 @@
 //! Random layers as images.
 
 use fixie_format::op::coded::CODED;
+use fixie_format::op::packed::PACKED;
 use fixie_format::op::{Conv, Window};
 use fixie_format::table::{Dtype, Place, Port, Step, Tensor, TensorId};
 use fixie_format::{ImageBuilder, Opcode};
@@ -168,7 +169,7 @@ fn window([rows, columns]: [Axis; 2], [in_c, out_c]: [u16; 2]) -> Window {
     }
 }
 
-/// A random layer of a kind for a kernel, one in three with coded constants; `None` if the kernel
+/// A random layer of a kind for a kernel, one in three with coded or packed constants; `None` if the kernel
 /// refuses that one.
 pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     let (window, groups) = kind.window(random);
@@ -182,8 +183,18 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     let out_c = usize::from(window.out_c);
     // Mostly as a symmetric quantiser has them; −128 cannot stand in the upper half of a pair.
     let least = if takes_all && random.one_in(4) { i8::MIN } else { -127 };
-    let weights = random.bytes(out_c * taps, extreme).into_iter().map(|weight| weight.max(least));
     let coded = opcode != Opcode::ConvVectors && random.one_in(3);
+    params.coding = if !coded {
+        0
+    } else if random.one_in(2) {
+        CODED
+    } else {
+        PACKED
+    };
+    // Of 8 to 2 bits.
+    let unit = if params.coding == PACKED { 1 << random.within(0..=6) } else { 1 };
+    let weights = random.bytes(out_c * taps, extreme).into_iter();
+    let weights = weights.map(|weight| weight.max(least) / unit * unit);
     let mut multipliers = random.numbers(out_c, 26);
     if coded {
         multipliers.iter_mut().for_each(|multiplier| *multiplier = multiplier.saturating_abs());
@@ -195,9 +206,9 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     };
     let mut builder = ImageBuilder::new();
     if coded {
-        params.coding = CODED;
-        params.weights = builder.data(&layout::code(opcode, &params, constants)?);
-        builder.decodes();
+        let stream = layout::code(opcode, &params, constants, params.coding)?;
+        params.weights = builder.data(&stream);
+        builder.coding(params.coding);
     } else {
         params.weights = builder.data(&layout::pack(opcode, &params, constants)?);
         params.bias = builder.data(constants.bias);

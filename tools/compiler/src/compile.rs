@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io;
 
+use fixie_format::op::packed::PACKED;
 use ndarray::ArrayD;
 use thiserror::Error;
 
@@ -10,7 +11,7 @@ use crate::calibrate::{Activations, CalibrateError, Calibrator, Observations, Ra
 use crate::data::Dataset;
 use crate::ir::{Graph, eval_all};
 use crate::lower::program::Program;
-use crate::lower::{Codable, Inputs, LowerError, lower};
+use crate::lower::{Codable, Compress, Inputs, LowerError, lower};
 use crate::metadata::{Metadata, Provenance};
 use crate::onnx::{ImportError, Model, Reference};
 use crate::pack::pack;
@@ -37,9 +38,8 @@ pub struct Options {
     pub quantize: QuantizeOptions,
     /// Remove what the outputs do not depend on. They stay the same byte for byte.
     pub reduce: bool,
-    /// Code weights, biases and multipliers where that saves bytes. The outputs stay the same byte for
-    /// byte; decoding takes instructions and scratch memory.
-    pub compress: bool,
+    /// How weights, biases and multipliers are made smaller, where that saves bytes.
+    pub compress: Compress,
     /// What the memory plan may spend instructions on.
     pub optimize: Optimize,
     /// How the application gives the inputs.
@@ -57,7 +57,7 @@ impl Default for Options {
             tune_logits: false,
             quantize: QuantizeOptions::default(),
             reduce: true,
-            compress: false,
+            compress: Compress::None,
             optimize: Optimize::default(),
             inputs: Inputs::default(),
             strip: false,
@@ -228,21 +228,25 @@ pub fn assemble(
     Ok(Compiled { image, metadata, graph })
 }
 
-/// The operators and their plan. Constants are coded of operators that run as one step: others would
-/// decode them again for every few rows, and they have few.
+/// The operators and their plan, with the fewest bytes of constants. Of operators that run in several
+/// steps they are only packed: to decode them again for every few rows would take too long.
 fn schedule(graph: &Graph, options: &Options) -> Result<(Program, Plan), LowerError> {
     let lower = |codable: &Codable| lower(graph, options.target, options.inputs, codable);
-    let program = lower(&Codable::new())?;
+    let program = lower(&Codable::default())?;
     let plain = plan(&program, options.optimize);
-    if !options.compress {
-        return Ok((program, plain));
-    }
     let mut steps = vec![0; program.ops.len()];
     plain.steps.iter().for_each(|step| steps[step.op] += 1);
-    let codable = (0..steps.len()).filter(|&op| steps[op] == 1).collect();
-    let program = lower(&codable)?;
-    let coded = plan(&program, options.optimize);
-    Ok((program, coded))
+    let size = |program: &Program| program.ops.iter().map(|op| op.weight_bytes).sum::<usize>();
+    let mut smallest = (program, plain);
+    for &coding in options.compress.codings() {
+        let ops = (0..steps.len()).filter(|&op| steps[op] == 1 || coding == PACKED).collect();
+        let program = lower(&Codable { coding, ops })?;
+        if size(&program) < size(&smallest.0) {
+            let plan = plan(&program, options.optimize);
+            smallest = (program, plan);
+        }
+    }
+    Ok(smallest)
 }
 
 /// The ranges of the activations that the model does not quantise itself; `None` if it does all.

@@ -3,7 +3,8 @@
 //! Instructions are taken to be proportional to multiply-accumulates and to outputs. The factors are
 //! least squares over the measured counts of the benchmark models (`tests/budgets.toml`), which they
 //! meet within a fifth for convolutional networks; matrix products for a single row cost up to twice
-//! as much on cores without DSP extension. `fixie bench` counts exactly.
+//! as much on cores without DSP extension. What it takes to decode constants is counted for a
+//! Cortex-M4. `fixie bench` counts exactly.
 
 use serde::Serialize;
 
@@ -127,7 +128,8 @@ pub fn cost(metadata: &Metadata, core: Target, clock_hz: Option<f64>) -> Option<
     let macs = metadata.macs();
     let outputs = |shape: &[usize]| shape.iter().product::<usize>() as f64;
     let outputs: f64 = metadata.layers.iter().map(|layer| outputs(&layer.output.shape)).sum();
-    let instructions = known.per_mac * macs as f64 + known.per_output * outputs;
+    let decoding: u64 = metadata.layers.iter().map(|layer| layer.decoding).sum();
+    let instructions = known.per_mac * macs as f64 + known.per_output * outputs + decoding as f64;
     let cycles = instructions * known.cycles_per_instruction;
     let power = known.power.as_ref();
     Some(Cost {
@@ -147,7 +149,7 @@ mod tests {
     use crate::metadata::{Layer, LayerOutput};
 
     #[test]
-    fn costs_follow_from_products_and_outputs() {
+    fn costs_follow_from_products_outputs_and_decoding() {
         let output = LayerOutput {
             name: "y".to_owned(),
             shape: vec![1, 10, 100],
@@ -163,6 +165,7 @@ mod tests {
             op: "Conv".to_owned(),
             macs: 100_000,
             weight_bytes: 0,
+            decoding: 0,
             weights: None,
             output,
         };
@@ -184,6 +187,12 @@ mod tests {
         assert_eq!(m4.cycles_estimate, 151_694);
         assert!((m4.milliseconds_estimate.unwrap() - 2.370).abs() < 0.001);
         assert!((m4.microjoules_estimate.unwrap() - 39.59).abs() < 0.01);
+        let coded = Metadata {
+            layers: vec![Layer { decoding: 500, ..metadata.layers[0].clone() }],
+            ..metadata.clone()
+        };
+        let coded = super::cost(&coded, Target::CortexM4, None).unwrap();
+        assert_eq!(coded.instructions_estimate, 103_900 + 500);
         let m7 = cost(Target::CortexM7, None).unwrap();
         assert_eq!((m7.milliseconds_estimate, m7.microjoules_estimate), (None, None));
         assert_eq!(cost(Target::Generic, None), None);

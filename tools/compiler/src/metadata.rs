@@ -55,6 +55,10 @@ pub struct Layer {
     pub macs: u64,
     /// Bytes of weights and per-channel constants.
     pub weight_bytes: usize,
+    /// Instructions to decode these constants in one inference, about. Not in the image where they
+    /// need none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub decoding: u64,
     /// Its weights, for convolutions and matrix products. Not in the image where they use the whole
     /// grid of 8 bits, as most do: names and numbers of every layer would cost it some bytes.
     #[serde(default, skip_serializing_if = "is_ordinary")]
@@ -104,6 +108,11 @@ fn channels_last() -> Vec<usize> {
 
 fn is_channels_last(order: &[usize]) -> bool {
     order == channels_last()
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_none(instructions: &u64) -> bool {
+    *instructions == 0
 }
 
 /// Whether weights are not on a coarser grid than that of 8 bits.
@@ -174,7 +183,9 @@ impl Metadata {
         let names = |ids: &[TensorId]| {
             ids.iter().filter(|id| !is_state(id)).map(|&id| graph.tensor(id).name.clone()).collect()
         };
-        let layers = program.ops.iter().map(|op| {
+        let mut steps = vec![0.0; program.ops.len()];
+        plan.steps.iter().for_each(|step| steps[step.op] += 1.0);
+        let layers = program.ops.iter().zip(steps).map(|(op, steps)| {
             let output = graph.tensor(op.output);
             let quant = output.quant.as_ref();
             let layout = &program.buffers[op.writes.0 as usize].layout;
@@ -183,6 +194,7 @@ impl Metadata {
                 op: op.kind.to_owned(),
                 macs: op.macs,
                 weight_bytes: op.weight_bytes,
+                decoding: (op.decoding * steps) as u64,
                 weights: weights(graph, op.output),
                 output: LayerOutput {
                     name: output.name.clone(),

@@ -26,7 +26,7 @@ pub struct Command {
 }
 
 /// The methods: what the table calls them, and the arguments of `convert`.
-const METHODS: [(&str, &[&str]); 16] = [
+const METHODS: [(&str, &[&str]); 18] = [
     ("8 bits, min-max", &[]),
     ("percentile", &["--calibrator", "percentile"]),
     ("MSE ranges", &["--calibrator", "mse"]),
@@ -62,6 +62,22 @@ const METHODS: [(&str, &[&str]); 16] = [
     (
         "3 bits, the same",
         &["--weight-bits", "3", "--rounding", "gptq", "--bias-correction", "--weight-scale", "mse"],
+    ),
+    (
+        "4 bits, GPTQ, MSE scales, packed",
+        &["--weight-bits", "4", "--rounding", "gptq", "--weight-scale", "mse", "--compress=packed"],
+    ),
+    (
+        "palette of 16, the same",
+        &[
+            "--weight-bits",
+            "palette:16",
+            "--rounding",
+            "gptq",
+            "--weight-scale",
+            "mse",
+            "--compress=packed",
+        ],
     ),
 ];
 
@@ -114,8 +130,7 @@ impl Command {
             "# Figures of quantisation\n\n\
              Written by `cargo xtask quantization`; images are for a Cortex-M4. \"Entropy\" is that of \
              order 0 of the weights on coarser grids than 8 bits, in bits per weight; instructions \
-             are `inspect`'s estimate, which leaves out the decoding of the images that a search \
-             finds.\n",
+             are `inspect`'s estimate.\n",
         );
         for model in models.iter().filter(wanted) {
             if let Some((calibration, evaluation)) = model.data()? {

@@ -3,7 +3,8 @@
 //! With `coding` 1 a record's `weights` leads to one stream for all its constants; `bias` and
 //! `multipliers` are not used. A kernel decodes some output channels at a time into scratch memory
 //! and multiplies with them what they would have been in the image, so that every order of weights can
-//! be coded. Only [`ConvVectors`](crate::Opcode::ConvVectors) takes no coded constants.
+//! be coded. Only [`ConvVectors`](crate::Opcode::ConvVectors) takes no coded constants. Those that are
+//! all of a few bits can be [`packed`](super::packed) instead.
 //!
 //! ```text
 //! stream    := Coding frequency* value* state:u32 word:u16*

@@ -22,29 +22,24 @@ pub struct Channel {
 pub fn encode(channels: &[Channel]) -> Option<Vec<u8>> {
     let weights: Vec<i8> = channels.iter().flat_map(|channel| &channel.weights).copied().collect();
     let alphabet = Alphabet::best(&weights)?;
-    let multipliers = channels.iter().map(|channel| u32::try_from(channel.multiplier));
-    let multipliers = multipliers.collect::<Result<Vec<_>, _>>().ok()?;
-    let all_bits = multipliers.iter().fold(0, |bits, multiplier| bits | multiplier);
-    let multiplier_shift = all_bits.trailing_zeros().min(31) as u8;
+    let widths = Widths::of(channels)?;
     let coding = Coding {
         last_symbol: (alphabet.values.len() - 1) as u8,
         raw_bits: alphabet.raw_bits,
         first: alphabet.values[0],
         step: alphabet.step,
-        bias_bits: channels.iter().map(|channel| signed_bits(channel.bias)).max()?,
-        multiplier_bits: (32 - (all_bits >> multiplier_shift).leading_zeros()) as u8,
-        multiplier_shift,
+        bias_bits: widths.bias_bits,
+        multiplier_bits: widths.multiplier_bits,
+        multiplier_shift: widths.multiplier_shift,
         reserved: 0,
     };
     let mut encoder = Encoder::new();
-    for (channel, multiplier) in channels.iter().zip(multipliers).rev() {
+    for channel in channels.iter().rev() {
         for &weight in channel.weights.iter().rev() {
             alphabet.put(&mut encoder, weight);
         }
-        encoder.number(multiplier >> multiplier_shift, coding.multiplier_bits);
-        let unused = 32 - u32::from(coding.bias_bits);
-        let bias = (channel.bias as u32).checked_shl(unused).map_or(0, |bits| bits >> unused);
-        encoder.number(bias, coding.bias_bits);
+        encoder.number(widths.multiplier(channel), coding.multiplier_bits);
+        encoder.number(widths.bias(channel), coding.bias_bits);
     }
     let mut stream = vec![0; Coding::LEN];
     coding.write(&mut stream)?;
@@ -55,6 +50,42 @@ pub fn encode(channels: &[Channel]) -> Option<Vec<u8>> {
     stream.extend(encoder.state.to_le_bytes());
     stream.extend(encoder.words.iter().rev().flat_map(|word| word.to_le_bytes()));
     Some(stream)
+}
+
+/// The fewest bits in which biases and multipliers can be written.
+pub struct Widths {
+    /// Two's complement.
+    pub bias_bits: u8,
+    /// Without the zeros below.
+    pub multiplier_bits: u8,
+    /// Zeros below the bits of a multiplier.
+    pub multiplier_shift: u8,
+}
+
+impl Widths {
+    /// Of some channels; `None` if there is none, or if a multiplier is below 0.
+    pub fn of(channels: &[Channel]) -> Option<Self> {
+        let multipliers = channels.iter().map(|channel| u32::try_from(channel.multiplier));
+        let multipliers = multipliers.collect::<Result<Vec<_>, _>>().ok()?;
+        let all_bits = multipliers.iter().fold(0, |bits, multiplier| bits | multiplier);
+        let multiplier_shift = all_bits.trailing_zeros().min(31) as u8;
+        Some(Self {
+            bias_bits: channels.iter().map(|channel| signed_bits(channel.bias)).max()?,
+            multiplier_bits: (32 - (all_bits >> multiplier_shift).leading_zeros()) as u8,
+            multiplier_shift,
+        })
+    }
+
+    /// The bits of a channel's bias.
+    pub fn bias(&self, channel: &Channel) -> u32 {
+        let unused = 32 - u32::from(self.bias_bits);
+        (channel.bias as u32).checked_shl(unused).map_or(0, |bits| bits >> unused)
+    }
+
+    /// The bits of a channel's multiplier.
+    pub fn multiplier(&self, channel: &Channel) -> u32 {
+        channel.multiplier as u32 >> self.multiplier_shift
+    }
 }
 
 /// The fewest bits in which two's complement can hold a number; 0 for zero.
@@ -87,7 +118,7 @@ impl Alphabet {
             let values = values.map(|above| (i32::from(least) + above as i32) as i8).collect();
             Self::new(weights, values, raw_bits, step)
         };
-        let distance = levels.iter().fold(0, |gcd, level| common(gcd, level.abs_diff(least)));
+        let distance = distance(&levels);
         let candidates = (0..=MAX_RAW_BITS)
             .map(|raw_bits| even(1 << raw_bits, raw_bits))
             .chain([even(distance.max(1), 0), Self::new(weights, levels.clone(), 0, 0)]);
@@ -130,9 +161,12 @@ impl Alphabet {
     }
 }
 
-/// The greatest common divisor.
-fn common(a: u8, b: u8) -> u8 {
-    if b == 0 { a } else { common(b, a % b) }
+/// The largest distance that divides those of all levels from the first one; 0 if there is only one.
+pub fn distance(levels: &[i8]) -> u8 {
+    fn common(a: u8, b: u8) -> u8 {
+        if b == 0 { a } else { common(b, a % b) }
+    }
+    levels.iter().fold(0, |gcd, level| common(gcd, level.abs_diff(levels[0])))
 }
 
 /// The frequencies with which symbols that occur so often take the fewest bits: each time the one

@@ -1,11 +1,9 @@
 //! Constants in three arrays: biases, multipliers, weights.
 
-use core::marker::PhantomData;
-
 use fixie_format::{Image, op};
 
 use crate::coded::decoder::{Decoder, Grid};
-use crate::coded::source::{Order, Storage, Stream, check_coded};
+use crate::coded::source::{Order, Storage, Stream, check_stream};
 use crate::memory::Tensors;
 use crate::ops::patch::Shape;
 use crate::rule::{Rule, check_data};
@@ -21,7 +19,7 @@ pub fn check_constants<S: Storage>(
     image: &Image<'_>,
 ) -> Result<(), Rule> {
     let out_c = usize::from(params.window.out_c);
-    if let Some(coded) = check_coded::<S>(params, image) {
+    if let Some(coded) = check_stream::<S>(params, taps, image) {
         return coded;
     }
     check_data::<i8>(image, params.weights, out_c.checked_mul(taps))?;
@@ -90,9 +88,9 @@ impl Order for ArrayOrder {
     }
 
     #[inline(never)]
-    fn decode(
+    fn decode<S: Storage>(
         &self,
-        decoder: &mut Decoder<'_, '_>,
+        decoder: &mut Decoder<'_, '_, S>,
         channels: usize,
         words: &mut [u32],
     ) -> Option<()> {
@@ -116,9 +114,8 @@ impl Order for ArrayOrder {
 pub struct Rows<'a, 's, S> {
     /// Of the channels to come.
     stored: Constants<'a>,
-    stream: Option<Stream<'a, 's, ArrayOrder>>,
+    stream: Option<Stream<'a, 's, ArrayOrder, S>>,
     taps: usize,
-    storage: PhantomData<S>,
 }
 
 impl<'a, 's, S: Storage> Rows<'a, 's, S> {
@@ -127,7 +124,7 @@ impl<'a, 's, S: Storage> Rows<'a, 's, S> {
         params: &op::Conv,
         shape: &Shape,
         tensors: &Tensors<'a>,
-        (decoder, buffer): (Option<Decoder<'a, 's>>, &'s mut [u32]),
+        (decoder, buffer): (Option<Decoder<'a, 's, S>>, &'s mut [u32]),
     ) -> Option<Self> {
         let taps = shape.taps;
         let stored = if decoder.is_some() {
@@ -137,7 +134,7 @@ impl<'a, 's, S: Storage> Rows<'a, 's, S> {
         };
         let stream =
             decoder.map(|decoder| Stream::new(decoder, ArrayOrder { taps, by_tap: false }, buffer));
-        Some(Self { stored, stream, taps, storage: PhantomData })
+        Some(Self { stored, stream, taps })
     }
 
     /// The next channels: `limit` of them, or fewer if they are decoded.

@@ -1,44 +1,51 @@
 //! The constants of a convolution, some output channels at a time.
 
-use core::marker::PhantomData;
-
 use fixie_format::op::coded::CODED;
+use fixie_format::op::packed::PACKED;
 use fixie_format::{Image, op};
 
-use crate::coded::decoder::{Decoder, Grid, Table, check_stream};
-use crate::memory::{Tensors, words_mut};
-use crate::rule::{Rule, check_that};
+use crate::coded::decoder::{Decoder, Grid, working_len};
+use crate::coded::rans::check_coded;
+use crate::coded::unpacker::check_packed;
+use crate::memory::Tensors;
+use crate::rule::Rule;
 
-/// Whether kernels can decode their constants: what they do not need is not linked.
+/// Which constants kernels can use besides those that lie in the image as the opcode orders them: what
+/// decodes others is not linked.
 pub trait Storage {
-    /// They can.
-    const DECODES: bool;
+    /// Coded ones.
+    const CODED: bool;
+    /// Packed ones.
+    const PACKED: bool;
+    /// Some of them.
+    const DECODES: bool = Self::CODED || Self::PACKED;
 }
 
-/// Constants that lie in the image as the opcode orders them.
-pub struct Plain;
+/// Constants of every kind.
+pub struct Any;
 
-impl Storage for Plain {
-    const DECODES: bool = false;
+impl Storage for Any {
+    const CODED: bool = true;
+    const PACKED: bool = true;
 }
 
-/// Constants that may be coded.
-pub struct Coded;
-
-impl Storage for Coded {
-    const DECODES: bool = true;
-}
-
-/// Whether the constants of a convolution are coded.
+/// Whether the constants of a convolution are a stream.
 pub fn is_coded(params: &op::Conv) -> bool {
     params.coding != 0
 }
 
-/// Checks coded constants; `None` if they are not coded.
-pub fn check_coded<S: Storage>(params: &op::Conv, image: &Image<'_>) -> Option<Result<(), Rule>> {
-    let check = || {
-        check_that(S::DECODES && params.coding == CODED, "coding")?;
-        check_stream(image, params.weights)
+/// Checks constants that are a stream, with so many weights per channel; `None` if they are none.
+pub fn check_stream<S: Storage>(
+    params: &op::Conv,
+    taps: usize,
+    image: &Image<'_>,
+) -> Option<Result<(), Rule>> {
+    let check = || match params.coding {
+        CODED if S::CODED => check_coded(image, params.weights),
+        PACKED if S::PACKED => {
+            check_packed(image, params.weights, params.window.out_c.into(), taps)
+        }
+        _ => Err(Rule::Parameter("coding")),
     };
     is_coded(params).then(check)
 }
@@ -52,18 +59,19 @@ pub trait Order {
     fn words(&self, channels: usize) -> Option<usize>;
 
     /// Fills `words` with the next channels; `None` if they are not as many as they must be.
-    fn decode(
+    fn decode<S: Storage>(
         &self,
-        decoder: &mut Decoder<'_, '_>,
+        decoder: &mut Decoder<'_, '_, S>,
         channels: usize,
         words: &mut [u32],
     ) -> Option<()>;
 }
 
-/// Decodes channels of `len` words each: bias, multiplier, and weights in a `grid`, zeros between.
+/// Decodes channels of `len` words each: bias, multiplier, and weights in a `grid`. What is between
+/// those stays as it is.
 #[inline(always)]
-pub fn decode_channels(
-    decoder: &mut Decoder<'_, '_>,
+pub fn decode_channels<S: Storage>(
+    decoder: &mut Decoder<'_, '_, S>,
     words: &mut [u32],
     len: usize,
     grid: Grid,
@@ -74,7 +82,6 @@ pub fn decode_channels(
         };
         *bias = decoder.bias() as u32;
         *multiplier = decoder.multiplier() as u32;
-        weights.fill(0);
         decoder.weights(bytemuck::must_cast_slice_mut(weights), grid)?;
     }
     Some(())
@@ -109,35 +116,34 @@ pub fn decoded_len<O: Order>(
         return Some(0);
     }
     let channels = channels.clamp(1, all.max(1)).next_multiple_of(O::UNIT).min(all);
-    order.words(channels)?.checked_mul(size_of::<u32>())?.checked_add(size_of::<Table>())
+    order.words(channels)?.checked_mul(size_of::<u32>())?.checked_add(working_len(params))
 }
 
-/// A decoder of coded constants, which takes its table from the start of `scratch`, and the rest of
-/// that. There is none, and all is left, if the constants are not coded.
+/// A decoder of constants that are a stream, and the scratch memory that it leaves. There is none, and
+/// all is left, if they are not.
 pub fn decoder<'a, 's, S: Storage>(
     params: &op::Conv,
     tensors: &Tensors<'a>,
     scratch: &'s mut [u8],
-) -> Option<(Option<Decoder<'a, 's>>, &'s mut [u8])> {
+) -> Option<(Option<Decoder<'a, 's, S>>, &'s mut [u8])> {
     if !S::DECODES || !is_coded(params) {
         return Some((None, scratch));
     }
-    let (table, rest) = scratch.split_at_mut_checked(size_of::<Table>())?;
-    let table = words_mut(table)?.first_chunk_mut()?;
-    Some((Some(Decoder::new(tensors.data_from(params.weights)?, table)?), rest))
+    let (decoder, rest) = Decoder::new(params, tensors, scratch)?;
+    Some((Some(decoder), rest))
 }
 
 /// Output channels that are being decoded.
-pub struct Stream<'a, 's, O> {
-    decoder: Decoder<'a, 's>,
+pub struct Stream<'a, 's, O, S> {
+    decoder: Decoder<'a, 's, S>,
     order: O,
     /// Where they are decoded.
     buffer: &'s mut [u32],
 }
 
-impl<'a, 's, O: Order> Stream<'a, 's, O> {
+impl<'a, 's, O: Order, S: Storage> Stream<'a, 's, O, S> {
     /// Decodes as many channels at a time as `buffer` has room for.
-    pub fn new(decoder: Decoder<'a, 's>, order: O, buffer: &'s mut [u32]) -> Self {
+    pub fn new(decoder: Decoder<'a, 's, S>, order: O, buffer: &'s mut [u32]) -> Self {
         Self { decoder, order, buffer }
     }
 
@@ -156,14 +162,16 @@ impl<'a, 's, O: Order> Stream<'a, 's, O> {
 }
 
 /// The constants of all output channels in order, from an image or a stream.
-pub struct Source<'a, 's, O, S> {
-    place: Place<'a, 's, O>,
-    storage: PhantomData<S>,
-}
-
-enum Place<'a, 's, O> {
-    Image { rest: &'a [u32], order: O },
-    Stream(Stream<'a, 's, O>),
+pub enum Source<'a, 's, O, S> {
+    /// As the opcode orders them.
+    Image {
+        /// Of the channels to come.
+        rest: &'a [u32],
+        /// That order.
+        order: O,
+    },
+    /// To be decoded.
+    Stream(Stream<'a, 's, O, S>),
 }
 
 impl<'a, 's, O: Order, S: Storage> Source<'a, 's, O, S> {
@@ -173,22 +181,21 @@ impl<'a, 's, O: Order, S: Storage> Source<'a, 's, O, S> {
         order: O,
         words: usize,
         tensors: &Tensors<'a>,
-        (decoder, buffer): (Option<Decoder<'a, 's>>, &'s mut [u32]),
+        (decoder, buffer): (Option<Decoder<'a, 's, S>>, &'s mut [u32]),
     ) -> Option<Self> {
-        let place = match decoder {
-            Some(decoder) if S::DECODES => Place::Stream(Stream::new(decoder, order, buffer)),
-            _ => Place::Image { rest: tensors.data(params.weights, words)?, order },
-        };
-        Some(Self { place, storage: PhantomData })
+        Some(match decoder {
+            Some(decoder) if S::DECODES => Self::Stream(Stream::new(decoder, order, buffer)),
+            _ => Self::Image { rest: tensors.data(params.weights, words)?, order },
+        })
     }
 
     /// The words of the next channels, at most `limit`, and the number of channels: all that there
     /// may be, unless they are decoded.
     pub fn next(&mut self, limit: usize) -> Option<(&[u32], usize)> {
-        match &mut self.place {
-            Place::Stream(stream) if S::DECODES => stream.next(limit),
-            Place::Stream(_) => None,
-            Place::Image { rest, order } => {
+        match self {
+            Self::Stream(stream) if S::DECODES => stream.next(limit),
+            Self::Stream(_) => None,
+            Self::Image { rest, order } => {
                 let (words, behind) = rest.split_at_checked(order.words(limit)?)?;
                 *rest = behind;
                 Some((words, limit))

@@ -5,15 +5,18 @@ use std::vec::Vec;
 
 use fixie_format::Record;
 use fixie_format::op::coded::Coding;
+use fixie_format::op::packed::Packing;
 use proptest::prelude::*;
 
-use super::{Channel, Decoder, Grid, encode};
+use super::rans::RansDecoder;
+use super::unpacker::Unpacker;
+use super::{Channel, Grid, encode, pack};
 use crate::testing::Random;
 
-/// Takes channels of the given numbers of weights from a stream.
+/// Takes channels of the given numbers of weights from a stream of coded constants.
 fn decode(stream: &[u8], taps: &[usize]) -> Option<Vec<Channel>> {
     let mut table = [0; 256];
-    let mut decoder = Decoder::new(stream, &mut table)?;
+    let mut decoder = RansDecoder::new(stream, &mut table)?;
     let channel = |&taps: &usize| Channel {
         bias: decoder.bias(),
         multiplier: decoder.multiplier(),
@@ -26,18 +29,44 @@ fn decode(stream: &[u8], taps: &[usize]) -> Option<Vec<Channel>> {
     Some(taps.iter().map(channel).collect())
 }
 
+/// The same from a stream of packed constants, by a line if `step` is 1.
+fn unpack(stream: &[u8], taps: &[usize], step: usize) -> Option<Vec<Channel>> {
+    let mut unpacker = Unpacker::new(stream)?;
+    let mut channel = |&taps: &usize| {
+        let bias = unpacker.bias();
+        let mut bytes = vec![0; taps * step];
+        unpacker.weights(&mut bytes, Grid::line(taps, step))?;
+        let weights = bytes.into_iter().step_by(step).collect();
+        Some(Channel { bias, multiplier: unpacker.multiplier(), weights })
+    };
+    taps.iter().map(|taps| channel(taps)).collect()
+}
+
 fn taps(channels: &[Channel]) -> Vec<usize> {
     channels.iter().map(|channel| channel.weights.len()).collect()
 }
 
 /// Channels with constants of some bits and weights from a list of levels.
 fn channels() -> impl Strategy<Value = Vec<Channel>> {
-    let levels = prop_oneof![
+    channels_of(prop_oneof![
         Just((-128..=127).collect::<Vec<i8>>()),
         Just((-7..=7).collect()),
         Just(vec![-96, -32, 32, 96]),
         prop::collection::vec(any::<i8>(), 1..20),
-    ];
+    ])
+}
+
+/// Channels with weights of few values.
+fn packable() -> impl Strategy<Value = Vec<Channel>> {
+    channels_of(prop_oneof![
+        (1u8..16, 1u8..18).prop_map(|(steps, step)| {
+            (0..=steps).map(|n| (-120 + i32::from(n) * i32::from(step)) as i8).collect()
+        }),
+        prop::collection::vec(any::<i8>(), 1..40),
+    ])
+}
+
+fn channels_of(levels: impl Strategy<Value = Vec<i8>>) -> impl Strategy<Value = Vec<Channel>> {
     (levels, 0u32..32, 1u32..32, 1usize..5, 1usize..80, any::<u64>()).prop_map(
         |(levels, bias_shift, multiplier_shift, count, taps, seed)| {
             let mut random = Random(seed);
@@ -62,8 +91,19 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_give_an_error_or_numbers(stream in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn what_is_packed_is_unpacked(channels in packable(), step in 1usize..4) {
+        let stream = pack(&channels).unwrap();
+        prop_assert_eq!(unpack(&stream, &taps(&channels), step), Some(channels));
+    }
+
+    #[test]
+    fn any_bytes_give_an_error_or_numbers(
+        stream in prop::collection::vec(any::<u8>(), 0..400), bits in 1u8..9, step in 0u8..3,
+    ) {
         decode(&stream, &[100, 100]);
+        unpack(&stream, &[100, 100], 1);
+        let sound = [&[bits, 1, step, 9, 9, 9], &stream[..]].concat();
+        unpack(&sound, &[100, 100], 2);
     }
 
     #[test]
@@ -136,4 +176,42 @@ fn a_table_that_does_not_fill_the_slots_is_refused() {
     let mut other = stream.clone();
     other[Coding::LEN] ^= 1;
     assert!(decode(&other, &[3]).is_none());
+}
+
+#[test]
+fn indices_are_as_short_as_the_values_allow() {
+    let packing = |weights: &[i8]| {
+        let stream = pack(&[Channel { weights: weights.to_vec(), bias: -5, multiplier: 1 << 20 }])?;
+        let packing = Packing::read(&stream).unwrap();
+        Some((packing.bits, packing.first, packing.step, stream.len()))
+    };
+    // The head has 6 bytes, bias and multiplier have one.
+    assert_eq!(packing(&[5; 9]), Some((1, 5, 1, 9)));
+    assert_eq!(packing(&[-1, 0, 1]), Some((2, -1, 1, 8)));
+    assert_eq!(packing(&[-96, -32, 32, 96]), Some((2, -96, 64, 8)));
+    assert_eq!(packing(&[-7, 7, 0, 1]), Some((2, -7, 0, 6 + 4 + 1 + 1)));
+    let sixteen: Vec<i8> = (-8..8).collect();
+    assert_eq!(packing(&sixteen), Some((4, -8, 1, 6 + 1 + 8)));
+    let seventeen: Vec<i8> = (-8..9).collect();
+    assert_eq!(packing(&seventeen), Some((5, -8, 1, 6 + 1 + 11)));
+    assert_eq!(packing(&[-128, 127]), Some((1, -128, 255, 6 + 1 + 1)));
+    // No index may stand for more than 127.
+    assert_eq!(packing(&[127, 126, 125]), Some((2, 124, 1, 8)));
+    assert_eq!(packing(&[-127, 0, 127]), Some((2, -127, 0, 6 + 4 + 1 + 1)));
+    let all: Vec<i8> = (-128..=127).collect();
+    assert_eq!(packing(&all), Some((8, -128, 1, 6 + 1 + 256)));
+    assert!(pack(&[Channel { weights: vec![1], bias: 0, multiplier: -1 }]).is_none());
+    assert!(pack(&[]).is_none());
+}
+
+#[test]
+fn packings_that_contradict_themselves_are_refused() {
+    let stream = pack(&[Channel { weights: vec![1, 2, 3], bias: 0, multiplier: 0 }]).unwrap();
+    assert!(unpack(&stream, &[3], 1).is_some());
+    assert!(unpack(&stream, &[9], 1).is_none(), "behind the end");
+    for (at, wrong) in [(0, 0), (0, 9), (3, 33), (4, 32), (5, 32)] {
+        let mut other = stream.clone();
+        other[at] = wrong;
+        assert!(unpack(&other, &[3], 1).is_none(), "{wrong} at {at}");
+    }
 }

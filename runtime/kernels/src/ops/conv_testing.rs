@@ -4,6 +4,7 @@ use std::vec::Vec;
 
 use fixie_format::Opcode;
 use fixie_format::op::coded::CODED;
+use fixie_format::op::packed::PACKED;
 use fixie_format::op::{self, Window};
 use proptest::prelude::*;
 
@@ -163,13 +164,13 @@ impl Layer {
         }
     }
 
-    /// As [`packed`](Self::packed), with coded constants.
-    pub fn coded(&self, opcode: Opcode) -> Option<(Bench, op::Conv)> {
+    /// As [`packed`](Self::packed), with constants as a stream of the given coding.
+    pub fn coded(&self, opcode: Opcode, coding: u8) -> Option<(Bench, op::Conv)> {
         let constants =
             Constants { weights: &self.weights, bias: &self.bias, multipliers: &self.multipliers };
-        let stream = layout::code(opcode, &self.params, constants)?;
+        let stream = layout::code(opcode, &self.params, constants, coding)?;
         let mut bench = self.bench.clone();
-        let mut params = op::Conv { coding: CODED, ..self.params };
+        let mut params = op::Conv { coding, ..self.params };
         params.weights = bench.data(&stream);
         params.scratch =
             bench.scratch(layout::scratch_len(&params, opcode, self.portion()).unwrap());
@@ -199,10 +200,27 @@ impl Layer {
         Some(bench.run::<O>(&params, params.window.out_h, params.output))
     }
 
-    /// As [`run`](Self::run), with coded constants.
-    pub fn run_coded<O: Operator<Params = op::Conv>>(&self, opcode: Opcode) -> Option<Vec<i8>> {
-        let (bench, params) = self.coded(opcode)?;
-        Some(bench.run::<O>(&params, params.window.out_h, params.output))
+    /// With constants of every coding the output is the one by definition.
+    pub fn is_the_same_coded<O: Operator<Params = op::Conv>>(self, opcode: Opcode) {
+        let check = |layer: &Self, coding| {
+            let (bench, params) = layer.coded(opcode, coding).unwrap();
+            let found = bench.run::<O>(&params, params.window.out_h, params.output);
+            assert_eq!(found, layer.expected(), "coding {coding}");
+        };
+        let layer = self.with_codable_multipliers();
+        check(&layer, CODED);
+        check(&layer.with_few_weights(), PACKED);
+    }
+
+    /// Every change of the record is refused or runs, whatever the coding of its constants.
+    pub fn survives_mutations<O: Operator<Params = op::Conv>>(self, opcode: Opcode) {
+        let (bench, params) = self.packed(opcode).unwrap();
+        bench.survives_mutations::<O>(params, params.window.out_h);
+        let layer = self.with_codable_multipliers().with_few_weights();
+        for coding in [CODED, PACKED] {
+            let (bench, params) = layer.coded(opcode, coding).unwrap();
+            bench.survives_mutations::<O>(params, params.window.out_h);
+        }
     }
 
     /// As [`run`](Self::run) with rings of `ring_rows` rows for input and output: row *y* of the
@@ -281,6 +299,19 @@ impl Layer {
     pub fn with_codable_multipliers(mut self) -> Self {
         for multiplier in &mut self.multipliers {
             *multiplier = multiplier.saturating_abs();
+        }
+        self
+    }
+
+    /// Replaces weights by multiples of 17, of which there are few enough for 1 to 4 bits; those of one
+    /// layer in five are kept.
+    pub fn with_few_weights(mut self) -> Self {
+        let most = [1, 2, 4, 7, 0][self.bias.first().map_or(0, |bias| *bias as usize % 5)];
+        if most == 0 {
+            return self;
+        }
+        for weight in &mut self.weights {
+            *weight = (*weight / 17).clamp(1 - most, most) * 17;
         }
         self
     }

@@ -21,7 +21,7 @@ use crate::arch::taps::MAX_TAPS;
 use crate::arch::view::Dst;
 use crate::arch::{Isa, Native};
 use crate::coded::{
-    ArrayOrder, Coded, Constants, Decoder, Order, Storage, check_constants, decoded_len, decoder,
+    Any, ArrayOrder, Constants, Decoder, Order, Storage, check_constants, decoded_len, decoder,
 };
 use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
@@ -31,7 +31,7 @@ use crate::ops::patch::{Patches, Shape};
 use crate::rule::{Rule, check_scratch, check_that};
 
 /// [`Opcode::Depthwise`](fixie_format::Opcode::Depthwise), its inner loops by `I`.
-pub struct Depthwise<I = Native, S = Coded>(PhantomData<(I, S)>);
+pub struct Depthwise<I = Native, S = Any>(PhantomData<(I, S)>);
 
 /// Bytes of scratch memory: a table of taps, a pixel of padding, and room to decode all channels.
 pub fn scratch_len(params: &op::Conv) -> Option<usize> {
@@ -104,10 +104,10 @@ impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
 }
 
 /// The constants, decoded at the start of `scratch`, and the rest of that.
-fn decoded<'s>(
+fn decoded<'s, S: Storage>(
     params: &op::Conv,
     taps: usize,
-    mut decoder: Decoder<'_, '_>,
+    mut decoder: Decoder<'_, '_, S>,
     scratch: &'s mut [u8],
 ) -> Option<(Constants<'s>, &'s mut [u8])> {
     let (order, out_c) = (order(taps), usize::from(params.window.out_c));
@@ -299,21 +299,15 @@ mod tests {
             window in windows(), multiplier in 1u16..4, traits in traits(),
         ) {
             let window = op::Window { out_c: window.in_c * multiplier, ..window };
-            let layer = Layer::new(window, Traits { groups: window.in_c, ..traits }).with_codable_multipliers();
-            let found = layer.run_coded::<Depthwise>(Opcode::Depthwise);
-            prop_assert_eq!(found, Some(layer.expected()));
+            let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
+            layer.is_the_same_coded::<Depthwise>(Opcode::Depthwise);
         }
     }
 
     #[test]
     fn changed_parameters_are_refused_or_run() {
         for seed in 0..4 {
-            let layer = Layer::small(6, seed);
-            let (bench, params) = layer.packed(Opcode::Depthwise).unwrap();
-            bench.survives_mutations::<Depthwise>(params, params.window.out_h);
-            let (bench, params) =
-                layer.with_codable_multipliers().coded(Opcode::Depthwise).unwrap();
-            bench.survives_mutations::<Depthwise>(params, params.window.out_h);
+            Layer::small(6, seed).survives_mutations::<Depthwise>(Opcode::Depthwise);
         }
     }
 }

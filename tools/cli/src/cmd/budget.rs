@@ -7,6 +7,7 @@ use clap::Args;
 use fixie_compiler::compile::{Options, Progress as Calibration};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::onnx::Model;
+use fixie_compiler::quantize::Levels;
 use fixie_compiler::search::{Event, Found, Limits, Point, Report, SearchError, search};
 
 use crate::progress::Progress;
@@ -98,9 +99,14 @@ pub fn frontier(report: &Report) -> String {
 
 /// How many layers have which grid: `±7 ×4`.
 fn grids(point: &Point) -> String {
-    let mut counts: BTreeMap<u8, usize> = BTreeMap::new();
-    point.layers.values().for_each(|levels| *counts.entry(levels.largest()).or_default() += 1);
-    let counts: Vec<_> = counts.iter().map(|(n, count)| format!("±{n} ×{count}")).collect();
+    let mut counts: BTreeMap<Levels, usize> = BTreeMap::new();
+    point.layers.values().for_each(|&levels| *counts.entry(levels).or_default() += 1);
+    let name = |levels: Levels| match levels.to_string() {
+        palette if palette.starts_with("palette") => palette,
+        _ => format!("±{}", levels.largest()),
+    };
+    let counts: Vec<_> =
+        counts.iter().map(|(&levels, count)| format!("{} ×{count}", name(levels))).collect();
     if counts.is_empty() { "8 bits".to_owned() } else { counts.join(", ") }
 }
 

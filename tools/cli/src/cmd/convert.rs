@@ -5,7 +5,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fixie_compiler::calibrate::Calibrator;
 use fixie_compiler::compile::{Compiled, Options, Progress as Event, compile};
 use fixie_compiler::data::Dataset;
-use fixie_compiler::lower::Inputs;
+use fixie_compiler::lower::{Compress, Inputs};
 use fixie_compiler::metadata::Metadata;
 use fixie_compiler::onnx::{ImportOptions, Model};
 use fixie_compiler::plan::Optimize;
@@ -78,10 +78,14 @@ pub struct Cmd {
     /// them: no memory is needed for all of them at a time.
     #[arg(long)]
     input_rows: bool,
-    /// Code weights and other constants where that makes the image smaller: the outputs are the same,
-    /// decoding takes instructions and scratch memory. A search always does.
-    #[arg(long)]
-    compress: bool,
+    /// Make weights and other constants smaller: packed (those of few bits, a few instructions each),
+    /// coded (entropy coded, some 27 instructions each), smallest (either) or none. The outputs are the
+    /// same; it takes scratch memory. A search packs with `--optimize latency`, otherwise it codes.
+    #[arg(
+        long, value_name = "HOW", default_value_t, default_missing_value = "smallest",
+        num_args = 0..=1, require_equals = true
+    )]
+    compress: Compress,
     /// Leave names, scales of layers and provenance out of the image.
     #[arg(long)]
     strip: bool,

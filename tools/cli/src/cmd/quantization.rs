@@ -23,8 +23,9 @@ pub struct Quantization {
     /// Let biases make up for the mean errors that quantised layers make on the samples.
     #[arg(long)]
     bias_correction: bool,
-    /// Bits of the weights, 8 to 2, or levels:N for integers within ±N. The first and the last
-    /// layer and depthwise convolutions keep 8.
+    /// Bits of the weights, 8 to 2, levels:N for integers within ±N, or palette:N for N = 4, 8 or 16
+    /// integers that lie denser around zero. The first and the last layer and depthwise convolutions
+    /// keep 8.
     #[arg(long, value_name = "BITS", default_value_t)]
     weight_bits: Levels,
     /// The same for one layer, whichever it is: NAME=BITS, the name as `inspect` shows it. May be

@@ -1,15 +1,14 @@
 //! Convolutions and dense layers.
 
-use fixie_format::op::coded::CODED;
 use fixie_format::{Opcode, op};
 use fixie_kernels::layout::{self, Portion};
 use fixie_kernels::overlap;
 use ndarray::ArrayD;
 
+use super::coding::Stream;
 use super::layout::Layout;
-use super::multiplier;
 use super::program::{BufferId, Overlap, Params};
-use super::{Emitted, LowerError, Lowering, Value, dim};
+use super::{Codable, Emitted, LowerError, Lowering, Value, dim};
 use crate::ir::{Constant, Conv, Node};
 use crate::quantize::accumulator;
 use crate::quantize::requant::{self, Requant};
@@ -142,7 +141,7 @@ impl<'g> Lowering<'g> {
             coding: 0,
             reserved: [0; 2],
         };
-        let (opcode, weight_bytes) = self.constants(node, &mut params, integers)?;
+        let (opcode, weight_bytes, decoding) = self.constants(node, &mut params, integers)?;
         let scratch_len = layout::scratch_len(&params, opcode, Portion::WHOLE);
         let scratch = self.add_scratch(scratch_len.ok_or_else(|| too_large(node))?)?;
         params.scratch = scratch.0;
@@ -156,19 +155,20 @@ impl<'g> Lowering<'g> {
             overlap,
             macs: outputs * integers.taps as u64,
             weight_bytes,
+            decoding,
             ..Emitted::new(Params::Conv(params), vec![input], output)
         };
         self.emit(node, opcode, window.out_h.into(), emitted)
     }
 
     /// Writes the constants of a convolution for the best kernel that takes it, and says which one
-    /// that is and how many bytes they are.
+    /// that is, how many bytes they are and how many instructions it takes to decode them.
     fn constants(
         &mut self,
         node: &Node,
         params: &mut op::Conv,
         integers: &Integers,
-    ) -> Result<(Opcode, usize), LowerError> {
+    ) -> Result<(Opcode, usize, f64), LowerError> {
         let constants = layout::Constants {
             weights: &integers.weights,
             bias: &integers.bias,
@@ -177,19 +177,20 @@ impl<'g> Lowering<'g> {
         let (opcode, packed) = self.pack(params, constants).ok_or_else(|| too_large(node))?;
         let carried = !matches!(opcode, Opcode::Conv | Opcode::Depthwise);
         let plain_len = packed.len() + if carried { 0 } else { 8 * constants.bias.len() };
-        if let Some(stream) = self.coded(opcode, params, constants)
-            && stream.len() <= plain_len - plain_len / LEAST_SAVING
+        let Codable { coding, ops } = self.codable;
+        if ops.contains(&self.program.ops.len())
+            && let Some(stream) = Stream::new(*coding, (opcode, params), constants, plain_len)
         {
-            params.coding = CODED;
-            params.weights = self.program.image.data(&stream);
-            return Ok((opcode, stream.len()));
+            params.coding = *coding;
+            params.weights = self.program.image.data(&stream.bytes);
+            return Ok((opcode, stream.bytes.len(), stream.decoding));
         }
         params.weights = self.program.image.data(&packed);
         if !carried {
             params.bias = self.program.image.data(constants.bias);
             params.multipliers = self.program.image.data(constants.multipliers);
         }
-        Ok((opcode, plain_len))
+        Ok((opcode, plain_len, 0.0))
     }
 
     /// The best kernel that takes this convolution, and the weights in its order.
@@ -206,23 +207,7 @@ impl<'g> Lowering<'g> {
         };
         kernels.iter().find_map(|&opcode| Some((opcode, layout::pack(opcode, params, constants)?)))
     }
-
-    /// The constants of the next operator as a stream, if that is wanted and possible. The
-    /// multipliers in it are others that give the same outputs.
-    fn coded(
-        &self,
-        opcode: Opcode,
-        params: &op::Conv,
-        constants: layout::Constants<'_>,
-    ) -> Option<Vec<u8>> {
-        self.codable.contains(&self.program.ops.len()).then_some(())?;
-        let simple = multiplier::simplest(params, constants);
-        layout::code(opcode, params, layout::Constants { multipliers: &simple, ..constants })
-    }
 }
-
-/// Decoding takes time and memory: it must save at least this part of the constants.
-const LEAST_SAVING: usize = 32;
 
 pub(super) fn too_large(node: &Node) -> LowerError {
     LowerError::unsupported(node, "it is too large for this format", "make the layer smaller")

@@ -6,6 +6,7 @@
 //! Reshapes and transposes cost nothing here: they give the same memory another name. Only where a
 //! kernel needs another order than the one at hand is a copy emitted.
 
+mod coding;
 mod conv;
 mod demand;
 mod elementwise;
@@ -23,6 +24,7 @@ mod window;
 
 use std::collections::{BTreeSet, HashMap};
 
+pub use coding::{Compress, UnknownCompress};
 pub use error::LowerError;
 use fixie_format::table::Dtype;
 use fixie_format::{Opcode, op};
@@ -42,8 +44,8 @@ pub enum Inputs {
     ByRows,
 }
 
-/// Lowers a quantised graph for a target, and codes the constants of some operators where that saves
-/// bytes.
+/// Lowers a quantised graph for a target, with the constants of some operators as streams where that
+/// saves bytes.
 ///
 /// # Errors
 ///
@@ -72,8 +74,14 @@ pub fn lower(
     Ok(lowering.program)
 }
 
-/// The operators, by their indices, whose constants may be coded.
-pub type Codable = BTreeSet<usize>;
+/// The operators whose constants may be a stream.
+#[derive(Clone, Debug, Default)]
+pub struct Codable {
+    /// How it is coded, as records say it.
+    pub coding: u8,
+    /// The operators' indices.
+    pub ops: BTreeSet<usize>,
+}
 
 /// Where a tensor lies, and in which order.
 #[derive(Clone, Debug)]
@@ -250,6 +258,7 @@ impl Lowering<'_> {
             }),
             macs: emitted.macs,
             weight_bytes: emitted.weight_bytes,
+            decoding: emitted.decoding,
             output: emitted.copied.unwrap_or(node.output),
         };
         self.program.ops.push(op);
@@ -266,6 +275,7 @@ struct Emitted {
     overlap: Option<Overlap>,
     macs: u64,
     weight_bytes: usize,
+    decoding: f64,
     /// The tensor that it writes, where that is not the node's output.
     copied: Option<TensorId>,
 }
@@ -274,7 +284,8 @@ impl Emitted {
     /// An operator without weights, scratch or in-place execution.
     fn new(params: Params, reads: Vec<BufferId>, writes: BufferId) -> Self {
         let (scratch, overlap, copied) = (None, None, None);
-        Self { params, reads, writes, scratch, overlap, macs: 0, weight_bytes: 0, copied }
+        let (macs, weight_bytes, decoding) = (0, 0, 0.0);
+        Self { params, reads, writes, scratch, overlap, macs, weight_bytes, decoding, copied }
     }
 }
 

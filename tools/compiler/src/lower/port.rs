@@ -54,6 +54,7 @@ impl Lowering<'_> {
             overlap: None,
             macs: 0,
             weight_bytes: 0,
+            decoding: 0.0,
             output: id,
         });
         Ok(rows)

@@ -79,9 +79,7 @@ impl Params {
         }
         match self {
             Self::Conv(p) => {
-                if p.coding != 0 {
-                    builder.decodes();
-                }
+                builder.coding(p.coding);
                 put(builder, opcode, rows, p)
             }
             Self::ConvWide(p) => put(builder, opcode, rows, p),
@@ -141,6 +139,8 @@ pub struct ProgramOp {
     pub macs: u64,
     /// Bytes of weights and per-channel constants.
     pub weight_bytes: usize,
+    /// Instructions to decode all of these constants once, about; 0 if they are no stream.
+    pub decoding: f64,
     /// The tensor that it writes, or part of which it writes.
     pub output: TensorId,
 }

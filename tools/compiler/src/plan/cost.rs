@@ -3,7 +3,6 @@
 
 use fixie_format::op::planar;
 use fixie_format::{Opcode, op};
-use fixie_kernels::coded::is_coded;
 use fixie_kernels::layout;
 
 use super::schedule::{Choice, Step, schedule};
@@ -20,8 +19,6 @@ const TILE: f64 = 800.0;
 /// Those with any other kernel, whose weights are unpacked for every tile.
 const TILE_OF_ANY: f64 = 2400.0;
 
-/// Instructions to decode a weight.
-const DECODING: f64 = 20.0;
 /// Instructions to expand a byte that a convolution sees, once for all channels that are decoded at a
 /// time.
 const PATCH: f64 = 1.5;
@@ -43,8 +40,7 @@ pub fn instructions(program: &Program, choice: &Choice) -> f64 {
         let rows = step.rows.len();
         if let Some(tiling) = tiling {
             let computed = macs_per_row * rows.next_multiple_of(tiling.unit) as f64;
-            let decoding = decoding(conv, rows, None);
-            return CALL + computed + expansion(conv, rows, tiling) + decoding;
+            return CALL + computed + expansion(conv, rows, tiling) + op.decoding;
         }
         let of_span = |rows: usize| {
             let pixels = f64::from(conv.window.out_w) * rows as f64;
@@ -53,7 +49,8 @@ pub fn instructions(program: &Program, choice: &Choice) -> f64 {
         };
         let spans = spans(step, schedule.rings.get(&op.writes).copied());
         let channels = schedule.channels.get(&step.op).copied();
-        CALL + spans.into_iter().map(of_span).sum::<f64>() + decoding(conv, rows, channels)
+        let again = channels.map_or(0.0, |channels| expanded_again(conv, rows, channels));
+        CALL + spans.into_iter().map(of_span).sum::<f64>() + op.decoding + again
     };
     schedule.steps.iter().map(of_step).sum()
 }
@@ -72,19 +69,13 @@ fn expansion(conv: &op::Conv, rows: usize, tiling: layout::Tiling) -> f64 {
     EXPANSION * expanded + around * (tiles * channels.div_ceil(planar::CHANNELS)) as f64
 }
 
-/// Instructions to decode the constants of a layer, and to expand again what some output rows see, for
-/// every few `channels` of them.
-fn decoding(conv: &op::Conv, rows: usize, channels: Option<usize>) -> f64 {
-    if !is_coded(conv) {
-        return 0.0;
-    }
+/// Instructions to expand again what some output rows see, for every few `channels` that are decoded.
+fn expanded_again(conv: &op::Conv, rows: usize, channels: usize) -> f64 {
     let window = &conv.window;
-    let out_c = usize::from(window.out_c);
     let inputs = f64::from(window.in_c) / f64::from(conv.groups.max(1));
     let taps = f64::from(window.kernel_h) * f64::from(window.kernel_w) * inputs;
-    let again = out_c.div_ceil(channels.unwrap_or(out_c).max(1)).saturating_sub(1);
-    let seen = f64::from(window.out_w) * rows as f64 * taps;
-    DECODING * taps * out_c as f64 + PATCH * seen * again as f64
+    let again = usize::from(window.out_c).div_ceil(channels.max(1)).saturating_sub(1);
+    PATCH * f64::from(window.out_w) * rows as f64 * taps * again as f64
 }
 
 /// The rows of a step that lie one behind the other in memory.

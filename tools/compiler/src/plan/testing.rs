@@ -54,6 +54,7 @@ fn push_op(
         overlap: None,
         macs: u64::from(size) * u64::from(size) * u64::from(CHANNELS) * 36,
         weight_bytes: 0,
+        decoding: 0.0,
         output: TensorId(0),
     });
 }

@@ -48,7 +48,7 @@ impl WeightStatistics {
         }
     }
 
-    /// Bytes in which the weights are stored: as they are or coded.
+    /// Bytes in which the weights are stored: as they are or entropy coded.
     ///
     /// An estimate: the coder is taken to be within `CODER_LOSS` of the entropy and to need
     /// `CODER_TABLE` bytes for what it knows about a layer.

@@ -21,6 +21,7 @@
 
 use ndarray::{Array1, Array2, ArrayView1};
 
+use super::levels::Levels;
 use super::linalg::{cholesky, dot, solve};
 use super::replay::SecondMoments;
 
@@ -119,8 +120,8 @@ impl Compensation {
         sums.fold((0.0, 0.0), |(gain, size), more| (gain + more.0, size + more.1))
     }
 
-    /// Integers within `±limit` for a row of weights.
-    pub(super) fn round(&self, weights: &[f32], scale: f64, limit: f64) -> Rounded {
+    /// Integers of a grid for a row of weights.
+    pub(super) fn round(&self, weights: &[f32], scale: f64, levels: Levels) -> Rounded {
         let weights: Array1<f64> =
             self.order.iter().map(|&at| f64::from(weights[at]) / scale).collect();
         let open: Vec<f64> = weights
@@ -128,8 +129,8 @@ impl Compensation {
             .zip(self.change(&weights))
             .map(|(weight, change)| weight + change)
             .collect();
-        let mut rounded = self.compensate(&open, limit);
-        let error = self.descend(&open, &mut rounded, limit);
+        let mut rounded = self.compensate(&open, levels);
+        let error = self.descend(&open, &mut rounded, levels);
         let mut integers = vec![0; weights.len()];
         for (&at, &rounded) in self.order.iter().zip(&rounded) {
             integers[at] = rounded as i32;
@@ -143,28 +144,28 @@ impl Compensation {
     }
 
     /// GPTQ. Weights, in steps, and integers are in the factor's order.
-    fn compensate(&self, weights: &[f64], limit: f64) -> Vec<f64> {
+    fn compensate(&self, weights: &[f64], levels: Levels) -> Vec<f64> {
         let mut rounded = vec![0.0; weights.len()];
         let mut errors = vec![0.0; weights.len()];
         for (place, &weight) in weights.iter().enumerate().rev() {
             let row = self.factor.row(place);
             let row = row.as_slice().unwrap_or_default();
             let made = dot(&row[place + 1..], &errors[place + 1..]);
-            rounded[place] = nearest(weight + made / row[place], limit);
+            rounded[place] = levels.nearest(weight + made / row[place]);
             errors[place] = weight - rounded[place];
         }
         rounded
     }
 
     /// Rounds each weight again, all others being what they are. Returns the error that is left.
-    fn descend(&self, weights: &[f64], rounded: &mut [f64], limit: f64) -> f64 {
+    fn descend(&self, weights: &[f64], rounded: &mut [f64], levels: Levels) -> f64 {
         let mut errors: Array1<f64> = weights.iter().zip(&*rounded).map(|(w, q)| w - q).collect();
         let mut slopes = self.moments.dot(&errors);
         for _ in 0..SWEEPS {
             let mut changed = false;
             for (place, &weight) in weights.iter().enumerate().rev() {
                 let others = slopes[place] / self.moments[[place, place]] - errors[place];
-                let better = nearest(weight + others, limit);
+                let better = levels.nearest(weight + others);
                 let change = rounded[place] - better;
                 if change != 0.0 {
                     slopes.scaled_add(change, &self.moments.row(place));
@@ -179,10 +180,6 @@ impl Compensation {
         }
         errors.dot(&slopes)
     }
-}
-
-fn nearest(value: f64, limit: f64) -> f64 {
-    value.round_ties_even().clamp(-limit, limit)
 }
 
 #[cfg(test)]
@@ -265,7 +262,7 @@ mod tests {
         let damped = &second + &(Array2::<f64>::eye(20) * damping);
         let order: Vec<usize> = compensation.order.iter().rev().copied().collect();
         let open: Vec<f64> = compensation.order.iter().map(|&at| f64::from(weights[at])).collect();
-        let rounded = compensation.compensate(&open, 127.0);
+        let rounded = compensation.compensate(&open, Levels::FINEST);
         let published = published(&damped, &weights, &order);
         let published = compensation.order.iter().map(|&at| f64::from(published[at]));
         assert_eq!(rounded, published.collect::<Vec<_>>());
@@ -277,7 +274,8 @@ mod tests {
         let compensation = Compensation::new(&exact(&second), None).unwrap();
         let damping = DAMPING * second.diag().sum() / 40.0;
         let damped = &second + &(Array2::<f64>::eye(40) * damping);
-        let Rounded { integers, error: least } = compensation.round(&weights, 1.0, 5.0);
+        let Rounded { integers, error: least } =
+            compensation.round(&weights, 1.0, Levels::new(5).unwrap());
         assert!((error(&damped, &weights, &integers) - least).abs() < 1e-9 * least);
         for at in 0..40 {
             for step in [-1, 1] {
@@ -294,7 +292,8 @@ mod tests {
     fn correlated_inputs_let_errors_compensate() {
         let (second, weights) = (moments(60), weights(60));
         let compensation = Compensation::new(&exact(&second), None).unwrap();
-        let rounded = error(&second, &weights, &compensation.round(&weights, 1.0, 127.0).integers);
+        let rounded =
+            error(&second, &weights, &compensation.round(&weights, 1.0, Levels::FINEST).integers);
         assert!(rounded < 0.6 * error(&second, &weights, &nearest(&weights)), "{rounded}");
     }
 
@@ -303,7 +302,10 @@ mod tests {
         let weights = weights(10);
         for second in [Array2::eye(10) * 3.0, Array2::zeros((10, 10))] {
             let compensation = Compensation::new(&exact(&second), None).unwrap();
-            assert_eq!(compensation.round(&weights, 1.0, 127.0).integers, nearest(&weights));
+            assert_eq!(
+                compensation.round(&weights, 1.0, Levels::FINEST).integers,
+                nearest(&weights)
+            );
         }
     }
 
@@ -313,9 +315,9 @@ mod tests {
         let second = Array2::eye(10) + Array2::from_elem((10, 10), 1e4);
         let weights = weights(10);
         let compensation = Compensation::new(&exact(&second), Some((&mean, &mean))).unwrap();
-        assert_eq!(compensation.round(&weights, 1.0, 127.0).integers, nearest(&weights));
+        assert_eq!(compensation.round(&weights, 1.0, Levels::FINEST).integers, nearest(&weights));
         let compensation = Compensation::new(&exact(&second), None).unwrap();
-        assert_ne!(compensation.round(&weights, 1.0, 127.0).integers, nearest(&weights));
+        assert_ne!(compensation.round(&weights, 1.0, Levels::FINEST).integers, nearest(&weights));
     }
 
     #[test]
@@ -324,14 +326,15 @@ mod tests {
         let second = Array2::eye(6);
         let moments = SecondMoments { quantised: second.clone(), cross: second * 2.0 };
         let compensation = Compensation::new(&moments, None).unwrap();
-        let rounded = compensation.round(&[3.0, -2.0, 0.0, 1.0, 5.0, -4.0], 1.0, 127.0).integers;
+        let rounded =
+            compensation.round(&[3.0, -2.0, 0.0, 1.0, 5.0, -4.0], 1.0, Levels::FINEST).integers;
         assert_eq!(rounded, [6, -4, 0, 2, 10, -8]);
     }
 
     #[test]
     fn integers_stay_within_the_limit() {
         let compensation = Compensation::new(&exact(&moments(30)), None).unwrap();
-        let rounded = compensation.round(&weights(30), 0.5, 7.0).integers;
+        let rounded = compensation.round(&weights(30), 0.5, Levels::new(7).unwrap()).integers;
         assert!(rounded.iter().all(|q| q.abs() <= 7) && rounded.contains(&7), "{rounded:?}");
     }
 }

@@ -107,7 +107,7 @@ fn real_weights(
     let outputs = reals.len_of(Axis(0));
     let biases = bias.as_ref().and_then(Tensor::real_values);
     let biases = biases.unwrap_or_else(|| ArrayD::zeros(IxDyn(&[outputs])));
-    let grid = Grid { choice: options.weights, limit: levels.largest().into() };
+    let grid = Grid { choice: options.weights, levels };
     let channel = |(n, row): (usize, ArrayViewD<f32>)| {
         let weights: Vec<f32> = row.iter().copied().collect();
         let group = n * compensations.len() / outputs.max(1);
@@ -210,11 +210,11 @@ fn single(scale: f64) -> f64 {
     f64::from(scale as f32)
 }
 
-/// The integers that weights are rounded to: `±limit`.
+/// The integers that weights are rounded to, and how their scale is chosen.
 #[derive(Clone, Copy)]
 struct Grid {
     choice: WeightScale,
-    limit: f64,
+    levels: Levels,
 }
 
 /// Fractions of the full scale that are tried.
@@ -224,13 +224,13 @@ const COMPENSATED_CANDIDATES: u32 = 20;
 
 impl Grid {
     fn integer(self, weight: f32, scale: f64) -> i32 {
-        (f64::from(weight) / scale).round_ties_even().clamp(-self.limit, self.limit) as i32
+        self.levels.nearest(f64::from(weight) / scale) as i32
     }
 
     /// The scale with which the largest weight is represented exactly.
     fn full_scale(self, weights: &[f32]) -> f64 {
         let largest = weights.iter().fold(0.0, |largest, &w| f64::from(w).abs().max(largest));
-        largest / self.limit
+        largest / f64::from(self.levels.largest())
     }
 
     fn scale(self, weights: &[f32]) -> f64 {
@@ -256,7 +256,7 @@ impl Grid {
         };
         let rounded = tried.into_iter().map(|scale| {
             let scale = single(scale.max(floor));
-            let rounded = compensation.round(weights, scale, self.limit);
+            let rounded = compensation.round(weights, scale, self.levels);
             (rounded.error * scale * scale, Channel { scale, integers: rounded.integers })
         });
         let least = rounded.min_by(|a, b| a.0.total_cmp(&b.0));

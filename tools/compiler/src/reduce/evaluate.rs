@@ -25,7 +25,7 @@ pub(super) enum EvaluateError {
 
 /// The outputs of a quantised graph, in ONNX layout.
 pub(super) fn run(graph: &Graph, inputs: &[ArrayD<i8>]) -> Result<Vec<ArrayD<i32>>, EvaluateError> {
-    let program = lower(graph, Target::Generic, Inputs::Whole, &Codable::new())?;
+    let program = lower(graph, Target::Generic, Inputs::Whole, &Codable::default())?;
     let plan = plan(&program, Optimize::Latency);
     let network = Network::new(&pack(program, &plan, Vec::new()))?;
     let mut arena = network.arena();

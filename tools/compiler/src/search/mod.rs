@@ -21,11 +21,13 @@ use serde::Serialize;
 
 use crate::compile::{Calibrated, Compiled, Options, Progress, assemble, prepare};
 use crate::data::Dataset;
+use crate::lower::Compress;
 use crate::metadata::Provenance;
 use crate::onnx::Model;
 use crate::plan::Optimize;
 use crate::quantize::{
-    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WideLayers, choose_wide, probe,
+    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WeightStatistics, WideLayers,
+    choose_wide, probe,
 };
 use allocate::{Choice, Step, steps};
 pub use error::SearchError;
@@ -36,6 +38,10 @@ pub use trial::Measure;
 
 /// The grids that are tried in each layer, as their largest integers.
 const GRIDS: [u8; 12] = [63, 47, 31, 23, 15, 11, 9, 7, 5, 4, 3, 2];
+/// Those that are tried if weights are packed, besides palettes: they have 6 to 2 bits.
+const PACKED_GRIDS: [u8; 5] = [31, 15, 7, 3, 1];
+/// Sizes of palettes.
+const PALETTES: [usize; 3] = [16, 8, 4];
 /// Networks that are tried at even distances.
 const SURVEY: usize = 12;
 /// Networks that are tried where it matters.
@@ -46,7 +52,7 @@ const HOPELESS: f64 = 4.0;
 /// A network that was tried.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Point {
-    /// The layers that have a coarser grid than 8 bits, with the largest integers.
+    /// The layers that have a coarser grid than 8 bits.
     pub layers: BTreeMap<String, Levels>,
     /// Bytes of the image. Its memory is planned for latency, except that of the chosen one: layers
     /// of which the plan interleaves rows are not coded.
@@ -124,13 +130,18 @@ pub fn search(
     progress: &mut dyn FnMut(Event) -> bool,
 ) -> Result<Found, SearchError> {
     // Coarser grids only make images smaller if they are coded.
+    let compress = match (options.compress, options.optimize) {
+        (Compress::None, Optimize::Latency) => Compress::Packed,
+        (Compress::None, _) => Compress::Coded,
+        (given, _) => given,
+    };
     let calibrated = prepare(model, Some(calibration), options, &mut |event| {
         progress(Event::Calibrated(event));
     })?;
     let (graph, ranges) = (&calibrated.graph, calibrated.ranges.as_ref());
     let wide = choose_wide(graph, ranges, Some(calibration), &options.quantize.wide);
     let quantize = method(wide?);
-    let options = Options { quantize, compress: true, ..options.clone() };
+    let options = Options { quantize, compress, ..options.clone() };
     let mut search = Search {
         bench: Bench::new(model, &calibrated, (calibration, data), &options)?,
         path: Vec::new(),
@@ -181,7 +192,12 @@ impl Search<'_> {
         calibrated: &Calibrated,
         baseline: &Compiled,
     ) -> Result<(), SearchError> {
-        let grids: Vec<Levels> = GRIDS.into_iter().filter_map(Levels::new).collect();
+        let packs = self.bench.packs();
+        let (grids, palettes) =
+            if packs { (&PACKED_GRIDS[..], &PALETTES[..]) } else { (&GRIDS[..], &[][..]) };
+        let grids = grids.iter().copied().filter_map(Levels::new);
+        let palettes = palettes.iter().copied().filter_map(Levels::palette);
+        let grids: Vec<Levels> = grids.chain(palettes).collect();
         let (complete, progress) = (&mut self.complete, &mut *self.progress);
         let mut report = |done, total| {
             *complete = progress(Event::Probed { done, total });
@@ -203,11 +219,15 @@ impl Search<'_> {
             let scaled = |bytes: usize, count: usize| {
                 bytes as f64 * weights.count as f64 / count.max(1) as f64
             };
-            let fine = weights.stored_bytes();
+            let stored = |weights: &WeightStatistics, levels: Levels| match packs {
+                true => (weights.count * levels.index_bits() as usize).div_ceil(8),
+                false => weights.stored_bytes(),
+            };
+            let fine = stored(&weights, Levels::FINEST);
             let mut choices =
                 vec![Choice { levels: Levels::FINEST, bytes: fine as f64, harm: 0.0 }];
             choices.extend(probes.iter().filter(|probe| probe.layer == layer.name).map(|probe| {
-                let bytes = scaled(probe.weights.stored_bytes(), probe.weights.count);
+                let bytes = scaled(stored(&probe.weights, probe.levels), probe.weights.count);
                 Choice { levels: probe.levels, bytes, harm: probe.harm }
             }));
             names.push(layer.name.clone());

@@ -9,6 +9,7 @@ use super::{Point, SearchError};
 use crate::compile::{Calibrated, Compiled, Options};
 use crate::data::Dataset;
 use crate::evaluate::{Evaluation, evaluate};
+use crate::lower::Compress;
 use crate::onnx::{Model, Reference};
 use crate::plan::Optimize;
 use crate::quantize::{LayerLevels, Levels, QuantizeOptions};
@@ -68,6 +69,11 @@ impl<'a> Bench<'a> {
             // How memory is planned changes no result.
             options: Options { optimize: Optimize::Latency, ..options.clone() },
         })
+    }
+
+    /// Whether weights are packed, not entropy coded.
+    pub(super) fn packs(&self) -> bool {
+        self.options.compress == Compress::Packed
     }
 
     /// The network with 8 bits everywhere; finds out what there is to measure.

@@ -23,7 +23,7 @@ use fixie_format::op::{self, planar};
 use crate::arch::planar::{Channels, Planes};
 use crate::arch::view::Src;
 use crate::arch::{Isa, Native};
-use crate::coded::{Coded, Order, Source, Storage, check_coded, decoder};
+use crate::coded::{Any, Order, Source, Storage, check_stream, decoder};
 use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, check_conv, limit, patches};
@@ -37,18 +37,18 @@ pub use plan::works_in_place;
 pub use plan::{Tiling, scratch_len, takes, tiling};
 
 /// [`Opcode::DepthwisePlanar`](fixie_format::Opcode::DepthwisePlanar), its inner loops by `I`.
-pub struct DepthwisePlanar<I = Native, S = Coded>(PhantomData<(I, S)>);
+pub struct DepthwisePlanar<I = Native, S = Any>(PhantomData<(I, S)>);
 
 impl<I: Isa, S: Storage> Operator for DepthwisePlanar<I, S> {
     type Params = op::Conv;
 
     fn check(params: &op::Conv, rows: u16, image: &Image<'_>) -> Result<(), Rule> {
-        check_conv(params, rows, image)?;
+        let shape = check_conv(params, rows, image)?;
         check_that(takes(params), "groups")?;
         let tensors = [params.input, params.output];
         check_scratch(image, params.scratch, scratch_len(params, 1), &tensors)?;
         let words = ColumnOrder::new(params).words(params.window.out_c.into());
-        check_coded::<S>(params, image)
+        check_stream::<S>(params, shape.taps, image)
             .unwrap_or_else(|| check_data::<u32>(image, params.weights, words))
     }
 
@@ -62,6 +62,10 @@ impl<I: Isa, S: Storage> Operator for DepthwisePlanar<I, S> {
         let order = ColumnOrder::new(params);
         let four = if decoder.is_some() { order.words(planar::CHANNELS)? } else { 0 };
         let (buffer, scratch) = words_mut(scratch)?.split_at_mut_checked(four)?;
+        if decoder.is_some() {
+            // The zeros behind the weights of a column.
+            buffer.fill(0);
+        }
         let words = order.words(params.window.out_c.into())?;
         let mut source = Source::<_, S>::new(params, order, words, &tensors, (decoder, buffer))?;
         let plan = Plan::within(params, size_of_val(scratch))?;

@@ -3,7 +3,7 @@
 use fixie_format::op::{self, planar};
 
 use crate::arch::planar::Window;
-use crate::coded::{Decoder, Grid, Order, decode_channels, decoded_len};
+use crate::coded::{Decoder, Grid, Order, Storage, decode_channels, decoded_len};
 
 /// Bytes of the four planes that are worth their memory: small images fit whole, of large ones a
 /// few rows at a time do.
@@ -116,9 +116,9 @@ impl Order for ColumnOrder {
     }
 
     #[inline(never)]
-    fn decode(
+    fn decode<S: Storage>(
         &self,
-        decoder: &mut Decoder<'_, '_>,
+        decoder: &mut Decoder<'_, '_, S>,
         _channels: usize,
         words: &mut [u32],
     ) -> Option<()> {

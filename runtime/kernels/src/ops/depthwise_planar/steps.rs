@@ -60,19 +60,16 @@ impl<'a> Steps<'a> {
     #[inline(always)]
     pub fn for_each(&self, mut run: impl FnMut(Step<'a>) -> Option<()>) -> Option<()> {
         let mut steps = self.clone();
-        while let Some(step) = steps.next()? {
-            run(step)?;
+        while !(steps.tile.is_empty() && steps.rows.is_empty()) {
+            run(steps.next()?)?;
         }
         Some(())
     }
 
-    /// The next step, or `Some(None)` behind the last one; `None` if something overflows.
+    /// The next step, of which there must be one; `None` if something overflows.
     #[inline(never)]
-    fn next(&mut self) -> Option<Option<Step<'a>>> {
+    fn next(&mut self) -> Option<Step<'a>> {
         if self.tile.is_empty() {
-            if self.rows.is_empty() {
-                return Some(None);
-            }
             self.begin_tile()?;
         }
         let row_pairs = self.plan.window.row_pairs;
@@ -83,12 +80,12 @@ impl<'a> Steps<'a> {
             let lines = self.input.lines(self.origin, pair, limit)?;
             self.expanded = pair.checked_add(lines.pair_count())?;
             let placed = lines.place(&self.plan.window, slot, self.input.left)?;
-            return Some(Some(Step::Expand(placed)));
+            return Some(Step::Expand(placed));
         }
         let outputs = self.output.rows(&self.tile)?;
         self.tile.start = self.tile.end;
         let first_pair = self.seen.start.checked_rem(row_pairs)?;
-        Some(Some(Step::Slide(Sight::new(&self.plan.window, first_pair, outputs)?)))
+        Some(Step::Slide(Sight::new(&self.plan.window, first_pair, outputs)?))
     }
 
     fn begin_tile(&mut self) -> Option<()> {

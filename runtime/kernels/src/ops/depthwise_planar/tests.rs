@@ -36,21 +36,15 @@ proptest! {
     #[test]
     fn coded_constants_are_the_same(window in planar_windows(), traits in traits()) {
         let traits = Traits { groups: window.in_c, shift: 0, ..traits };
-        let layer = Layer::new(window, traits).with_codable_multipliers();
-        let found = layer.run_coded::<DepthwisePlanar>(Opcode::DepthwisePlanar);
-        prop_assert_eq!(found, Some(layer.expected()));
+        let layer = Layer::new(window, traits);
+        layer.is_the_same_coded::<DepthwisePlanar>(Opcode::DepthwisePlanar);
     }
 }
 
 #[test]
 fn changed_parameters_are_refused_or_run() {
     for seed in 0..4 {
-        let layer = Layer::small(6, seed);
-        let (bench, params) = layer.packed(Opcode::DepthwisePlanar).unwrap();
-        bench.survives_mutations::<DepthwisePlanar>(params, params.window.out_h);
-        let (bench, params) =
-            layer.with_codable_multipliers().coded(Opcode::DepthwisePlanar).unwrap();
-        bench.survives_mutations::<DepthwisePlanar>(params, params.window.out_h);
+        Layer::small(6, seed).survives_mutations::<DepthwisePlanar>(Opcode::DepthwisePlanar);
     }
 }
 
