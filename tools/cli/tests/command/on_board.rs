@@ -41,7 +41,7 @@ impl Flashing {
     }
 
     /// The JSON objects that it prints.
-    fn objects(&mut self) -> impl Iterator<Item = Value> {
+    fn objects(&mut self) -> impl Iterator<Item = Value> + use<> {
         let stdout = BufReader::new(self.0.stdout.take().unwrap());
         Deserializer::from_reader(stdout).into_iter().map(Result::unwrap)
     }
