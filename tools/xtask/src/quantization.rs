@@ -115,7 +115,7 @@ impl Command {
              Written by `cargo xtask quantization`; images are for a Cortex-M4. \"Entropy\" is that of \
              order 0 of the weights on coarser grids than 8 bits, in bits per weight; instructions \
              are `inspect`'s estimate, which leaves out the decoding of the images that a search \
-             finds.\n",
+             finds, and that 16-bit activations take 1.5 to 4 times as many.\n",
         );
         for model in models.iter().filter(wanted) {
             if let Some((calibration, evaluation)) = model.data()? {
