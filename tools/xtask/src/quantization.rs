@@ -130,7 +130,8 @@ impl Command {
             "# Figures of quantisation\n\n\
              Written by `cargo xtask quantization`; images are for a Cortex-M4. \"Entropy\" is that of \
              order 0 of the weights on coarser grids than 8 bits, in bits per weight; instructions \
-             are `inspect`'s estimate.\n",
+             are `inspect`'s estimate, which leaves out that 16-bit activations take 1.5 to 4 times \
+             as many.\n",
         );
         for model in models.iter().filter(wanted) {
             if let Some((calibration, evaluation)) = model.data()? {
