@@ -4,6 +4,8 @@ use fixie::{
     ALL_OPS, Aligned, BindError, Dtype, Engine, Image, InputRow, OpSet, Opcode, Port, PortError,
     Progress, Rule, RunError, StepLog,
 };
+use fixie_format::op::coded::CODED;
+use fixie_format::op::packed::PACKED;
 use fixie_format::table::{Place, State, Step, Tensor};
 use fixie_format::{ImageBuilder, op};
 
@@ -234,6 +236,25 @@ fn an_engine_refuses_operators_it_was_built_without() {
     let error = Engine::<ONLY_ADD>::new(image, &mut arena.0).unwrap_err();
     assert_eq!(error, BindError::Operator { code: Opcode::Lut as u8 });
     assert!(error.to_string().contains("Lut"), "{error}");
+}
+
+#[test]
+fn an_engine_refuses_constants_that_it_cannot_decode() {
+    const CODED_ONLY: u64 = ALL_OPS & !OpSet::EMPTY.with_packed().bits();
+    const PACKED_ONLY: u64 = ALL_OPS & !OpSet::EMPTY.with_coded().bits();
+    let [coded, packed] = [CODED, PACKED].map(|coding| {
+        let mut image = accumulator();
+        image.coding(coding);
+        placed(&image)
+    });
+    let mut arena = ROOM;
+    let image = Image::parse(&packed.0.0[..packed.1]).unwrap();
+    let error = Engine::<CODED_ONLY>::new(image, &mut arena.0).unwrap_err();
+    assert!(error.to_string().contains("packed constants"), "{error}");
+    assert!(Engine::<PACKED_ONLY>::new(image, &mut arena.0).is_ok());
+    let image = Image::parse(&coded.0.0[..coded.1]).unwrap();
+    let error = Engine::<PACKED_ONLY>::new(image, &mut arena.0).unwrap_err();
+    assert!(error.to_string().contains("coded constants"), "{error}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ const CHUNK: usize = 8;
 struct Values([i8; MAX_LISTED]);
 
 impl Values {
-    fn new(packing: &Packing, listed: &[u8]) -> Self {
+    fn new(packing: Packing, listed: &[u8]) -> Self {
         let mut values = [0; MAX_LISTED];
         let mut next = packing.first;
         for value in &mut values {
@@ -51,7 +51,7 @@ fn read_head(stream: &[u8]) -> Option<(Packing, Values, &[u8])> {
     let packing = Packing::read(stream).filter(Packing::is_sound)?;
     let rest = stream.get(Packing::LEN..)?;
     let (listed, rest) = rest.split_at_checked(packing.listed_values())?;
-    Some((packing, Values::new(&packing, listed), rest))
+    Some((packing, Values::new(packing, listed), rest))
 }
 
 /// Checks that the stream at `offset` holds so many channels of `taps` weights.
@@ -185,7 +185,7 @@ impl<'a> Unpacker<'a> {
             let done = if self.packing.step == 0 {
                 fill_listed(first.rest, second.rest, left, values)
             } else {
-                fill_even(first.rest, second.rest, left, &self.packing)
+                fill_even(first.rest, second.rest, left, self.packing)
             };
             first.skip(done);
             second.skip(done);
@@ -210,7 +210,7 @@ fn fill_listed(first: &[u8], second: &[u8], places: &mut [[u32; 2]], values: &Va
 
 /// The same where the values are on an even grid: two numbers at a time.
 #[inline(never)]
-fn fill_even(first: &[u8], second: &[u8], places: &mut [[u32; 2]], packing: &Packing) -> usize {
+fn fill_even(first: &[u8], second: &[u8], places: &mut [[u32; 2]], packing: Packing) -> usize {
     const INDICES: u32 = 0x000f_000f;
     let step = u32::from(packing.step);
     // In all four bytes, the lower ones of which are signed.

@@ -109,7 +109,7 @@ impl Stream {
         let bytes = layout::code(opcode, params, constants, coding)?;
         let saved = plain_len.checked_sub(bytes.len())?;
         let per_weight = match coding {
-            PACKED => unpacking(opcode, params, &Packing::read(&bytes)?),
+            PACKED => unpacking(opcode, params, Packing::read(&bytes)?),
             _ => CODED_WEIGHT,
         };
         let decoding =
@@ -121,7 +121,7 @@ impl Stream {
 }
 
 /// Instructions to unpack a weight.
-fn unpacking(opcode: Opcode, params: &op::Conv, packing: &Packing) -> f64 {
+fn unpacking(opcode: Opcode, params: &op::Conv, packing: Packing) -> f64 {
     let window = &params.window;
     let row_taps = usize::from(window.kernel_w) * usize::from(window.in_c / params.groups.max(1));
     let is_paired = opcode == Opcode::ConvPaired;

@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::place::Effort;
 use super::schedule::{Choice, Group, is_group, most_channels};
 use super::{arrange, cost};
-use crate::lower::program::{Program, ProgramOp};
+use crate::lower::program::{Params, Program, ProgramOp};
 
 /// What a plan may spend instructions on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +73,10 @@ const STEP_ROWS: [usize; 4] = [1, 2, 4, usize::MAX];
 const MISFIT: f64 = 1000.0;
 /// Into how many tiles depthwise layers are cut that need scratch memory for their rows.
 const TILES: [usize; 3] = [1, 2, 4];
-/// Into how many parts layers with coded constants are cut that need scratch memory for their
-/// channels.
-const PARTS: [usize; 3] = [1, 4, 16];
+/// Kernels do so many channels at a time.
+const PART_UNIT: usize = 4;
+/// Bytes of constants that layers decode at a time, if they need scratch memory for their channels.
+const PARTS: [usize; 4] = [usize::MAX, 8192, 4096, 1024];
 
 /// The order of execution that pays.
 pub fn choice(program: &Program, optimize: Optimize) -> Choice {
@@ -85,8 +86,8 @@ pub fn choice(program: &Program, optimize: Optimize) -> Choice {
     }
     let search = Search { program, optimize, whole: cost::instructions(program, &whole) };
     let candidates = candidates(program);
-    let parts = PARTS.map(|parts| cut_channels(program, parts));
-    let parts = if parts[1].is_empty() { &parts[..1] } else { &parts[..] };
+    let mut parts: Vec<_> = PARTS.iter().map(|&bytes| cut_channels(program, bytes)).collect();
+    parts.dedup();
     let cuts = TILES.iter().flat_map(|&tiles| parts.iter().map(move |parts| (tiles, parts)));
     let found = cuts.map(|(tiles, parts)| {
         let tiles = cut(program, tiles);
@@ -202,12 +203,16 @@ fn cut(program: &Program, tiles: usize) -> BTreeMap<usize, usize> {
     ops.map(|(index, op)| (index, usize::from(op.rows).div_ceil(tiles))).collect()
 }
 
-/// Cuts all layers that need scratch memory for their channels into parts.
-fn cut_channels(program: &Program, parts: usize) -> BTreeMap<usize, usize> {
+/// Cuts all layers that need more scratch memory for their channels into parts of about so many
+/// `bytes`.
+fn cut_channels(program: &Program, bytes: usize) -> BTreeMap<usize, usize> {
     let part = |(index, op): (usize, &ProgramOp)| {
-        let most = most_channels(op)?;
-        let part = most.div_ceil(parts);
-        (part < most).then_some((index, part))
+        let (Params::Conv(conv), most) = (&op.params, most_channels(op)?) else { return None };
+        let inputs = usize::from(conv.window.in_c / conv.groups.max(1));
+        let taps = usize::from(conv.window.kernel_h) * usize::from(conv.window.kernel_w) * inputs;
+        let part = (bytes / taps.max(1)).max(1).next_multiple_of(PART_UNIT);
+        (part < most)
+            .then(|| (index, most.div_ceil(most.div_ceil(part)).next_multiple_of(PART_UNIT)))
     };
     program.ops.iter().enumerate().filter_map(part).collect()
 }
