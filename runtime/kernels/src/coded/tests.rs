@@ -32,14 +32,14 @@ fn decode(stream: &[u8], taps: &[usize]) -> Option<Vec<Channel>> {
 /// The same from a stream of packed constants, by a line if `step` is 1.
 fn unpack(stream: &[u8], taps: &[usize], step: usize) -> Option<Vec<Channel>> {
     let mut unpacker = Unpacker::new(stream)?;
-    let mut channel = |&taps: &usize| {
+    let channel = |&taps: &usize| {
         let bias = unpacker.bias();
         let mut bytes = vec![0; taps * step];
         unpacker.weights(&mut bytes, Grid::line(taps, step))?;
         let weights = bytes.into_iter().step_by(step).collect();
         Some(Channel { bias, multiplier: unpacker.multiplier(), weights })
     };
-    taps.iter().map(|taps| channel(taps)).collect()
+    taps.iter().map(channel).collect()
 }
 
 fn taps(channels: &[Channel]) -> Vec<usize> {

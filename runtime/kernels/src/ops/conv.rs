@@ -346,7 +346,7 @@ mod tests {
             (window, groups) in grouped_windows(), traits in traits(),
         ) {
             let layer = Layer::new(window, Traits { groups, ..traits });
-            layer.is_the_same_coded::<Conv>(Opcode::Conv);
+            layer.survives_coding::<Conv>(Opcode::Conv);
         }
     }
 

@@ -317,7 +317,7 @@ mod tests {
         ) {
             let layer = Layer::new(window, Traits { groups, shift: 0, ..traits });
             if takes(&layer.params) {
-                layer.is_the_same_coded::<ConvBlocked>(Opcode::ConvBlocked);
+                layer.survives_coding::<ConvBlocked>(Opcode::ConvBlocked);
             }
         }
     }

@@ -457,7 +457,7 @@ mod tests {
         ) {
             let traits = Traits { groups, shift: 0, ..traits };
             let layer = Layer::new(window, traits).without_lowest_weight();
-            layer.is_the_same_coded::<ConvPaired>(Opcode::ConvPaired);
+            layer.survives_coding::<ConvPaired>(Opcode::ConvPaired);
         }
     }
 

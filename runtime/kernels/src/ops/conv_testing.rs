@@ -201,7 +201,7 @@ impl Layer {
     }
 
     /// With constants of every coding the output is the one by definition.
-    pub fn is_the_same_coded<O: Operator<Params = op::Conv>>(self, opcode: Opcode) {
+    pub fn survives_coding<O: Operator<Params = op::Conv>>(self, opcode: Opcode) {
         let check = |layer: &Self, coding| {
             let (bench, params) = layer.coded(opcode, coding).unwrap();
             let found = bench.run::<O>(&params, params.window.out_h, params.output);

@@ -300,7 +300,7 @@ mod tests {
         ) {
             let window = op::Window { out_c: window.in_c * multiplier, ..window };
             let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
-            layer.is_the_same_coded::<Depthwise>(Opcode::Depthwise);
+            layer.survives_coding::<Depthwise>(Opcode::Depthwise);
         }
     }
 

@@ -219,9 +219,12 @@ impl Search<'_> {
             let scaled = |bytes: usize, count: usize| {
                 bytes as f64 * weights.count as f64 / count.max(1) as f64
             };
-            let stored = |weights: &WeightStatistics, levels: Levels| match packs {
-                true => (weights.count * levels.index_bits() as usize).div_ceil(8),
-                false => weights.stored_bytes(),
+            let stored = |weights: &WeightStatistics, levels: Levels| {
+                if packs {
+                    (weights.count * levels.index_bits() as usize).div_ceil(8)
+                } else {
+                    weights.stored_bytes()
+                }
             };
             let fine = stored(&weights, Levels::FINEST);
             let mut choices =
