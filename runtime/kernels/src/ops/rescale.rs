@@ -8,7 +8,7 @@ use fixie_format::op;
 use crate::memory::Memory;
 use crate::ops::Operator;
 use crate::ops::wide::{Output, check_zero, element, element_bytes};
-use crate::rule::{self, Rule, check_len, check_output, check_rows};
+use crate::rule::{self, Rule, check_len, check_output, check_rows, check_that};
 
 /// [`Opcode::Rescale`](fixie_format::Opcode::Rescale).
 pub struct Rescale;
@@ -33,6 +33,7 @@ impl Operator for Rescale {
         let (output, in_bytes) = formats(params, image)?;
         output.check()?;
         check_zero(params.in_zero, in_bytes, "in_zero")?;
+        check_that(params.reserved == 0, "reserved")?;
         let len = rule::tensor(image, params.input)?.len_bytes as usize;
         let elements = len.checked_div(in_bytes);
         check_len(image, params.input, elements, in_bytes)?;
@@ -125,6 +126,7 @@ mod tests {
         for (changed, name) in [
             (op::Rescale { shift: 32, ..params }, "shift"),
             (op::Rescale { in_zero: 1, ..params }, "in_zero"),
+            (op::Rescale { reserved: 1, ..params }, "reserved"),
             (op::Rescale { act_min: -129, ..params }, "act_min"),
             (op::Rescale { act_max: 128, ..params }, "act_max"),
         ] {
