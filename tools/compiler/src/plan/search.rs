@@ -210,7 +210,7 @@ fn cut_channels(program: &Program, bytes: usize) -> BTreeMap<usize, usize> {
         let (Params::Conv(conv), most) = (&op.params, most_channels(op)?) else { return None };
         let inputs = usize::from(conv.window.in_c / conv.groups.max(1));
         let taps = usize::from(conv.window.kernel_h) * usize::from(conv.window.kernel_w) * inputs;
-        let part = (bytes / taps.max(1)).max(1).next_multiple_of(PART_UNIT);
+        let part = (bytes / taps.max(1)).clamp(1, most.max(1)).next_multiple_of(PART_UNIT);
         (part < most)
             .then(|| (index, most.div_ceil(most.div_ceil(part)).next_multiple_of(PART_UNIT)))
     };
