@@ -57,7 +57,7 @@ pub struct Layer {
     pub weight_bytes: usize,
     /// Instructions to decode these constants in one inference, about. Not in the image where they
     /// need none.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub decoding: u64,
     /// Its weights, for convolutions and matrix products. Not in the image where they use the whole
     /// grid of 8 bits, as most do: names and numbers of every layer would cost it some bytes.
@@ -111,7 +111,7 @@ fn is_channels_last(order: &[usize]) -> bool {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_none(instructions: &u64) -> bool {
+fn is_zero(instructions: &u64) -> bool {
     *instructions == 0
 }
 

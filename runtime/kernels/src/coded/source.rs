@@ -58,7 +58,8 @@ pub trait Order {
     /// Words of so many channels; `None` if they overflow.
     fn words(&self, channels: usize) -> Option<usize>;
 
-    /// Fills `words` with the next channels; `None` if they are not as many as they must be.
+    /// Fills `words` with the next channels; `None` if they are not as many as they must be. Words
+    /// that are never written are 0.
     fn decode<S: Storage>(
         &self,
         decoder: &mut Decoder<'_, '_, S>,
@@ -67,8 +68,8 @@ pub trait Order {
     ) -> Option<()>;
 }
 
-/// Decodes channels of `len` words each: bias, multiplier, and weights in a `grid`. What is between
-/// those stays as it is.
+/// Decodes channels of `len` words each: bias, multiplier, and weights in a `grid`, with zeros between
+/// those as they were.
 #[inline(always)]
 pub fn decode_channels<S: Storage>(
     decoder: &mut Decoder<'_, '_, S>,
@@ -144,6 +145,8 @@ pub struct Stream<'a, 's, O, S> {
 impl<'a, 's, O: Order, S: Storage> Stream<'a, 's, O, S> {
     /// Decodes as many channels at a time as `buffer` has room for.
     pub fn new(decoder: Decoder<'a, 's, S>, order: O, buffer: &'s mut [u32]) -> Self {
+        // What fills up words beside the weights, for all channels.
+        buffer.fill(0);
         Self { decoder, order, buffer }
     }
 

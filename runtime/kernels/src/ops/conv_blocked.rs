@@ -130,11 +130,8 @@ impl<I: Isa, S: Storage> Operator for ConvBlocked<I, S> {
         let (decoder, scratch) = decoder::<S>(params, &tensors, scratch)?;
         let (patch, scratch) = words_mut(scratch)?.split_at_mut_checked(plan.patch_words)?;
         let (stage, buffer) = scratch.split_at_mut_checked(plan.stage_words()?)?;
-        // The taps that fill up the last four of a patch, and weights that do so.
+        // The taps that fill up the last four of a patch.
         patch.fill(0);
-        if decoder.is_some() {
-            buffer.fill(0);
-        }
         let stage: &mut [i8] = bytemuck::must_cast_slice_mut(stage);
         let (stage, pad) = stage.split_at_mut_checked(plan.stage_run.checked_mul(BLOCK)?)?;
         pad.fill(params.pad_value);

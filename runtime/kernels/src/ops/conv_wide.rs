@@ -70,13 +70,9 @@ struct Format {
 impl Format {
     fn new(params: &op::ConvWide, image: &Image<'_>) -> Result<Self, Rule> {
         let in_bytes = element_bytes(image, params.input, "input")?;
-        let output = Output {
-            shift: params.shift,
-            zero: params.out_zero,
-            min: params.act_min,
-            max: params.act_max,
-            bytes: element_bytes(image, params.output, "output")?,
-        };
+        let (rounding, bounds) =
+            ((params.shift, params.out_zero), (params.act_min, params.act_max));
+        let output = Output::new(image, params.output, rounding, bounds)?;
         let window = params.window;
         let wider = |channels: u16, bytes: usize| channels.checked_mul(bytes as u16);
         let (Some(in_c), Some(out_c)) =

@@ -15,13 +15,8 @@ pub struct Rescale;
 
 /// How results are written, and bytes of an element of the input.
 fn formats(params: &op::Rescale, image: &Image<'_>) -> Result<(Output, usize), Rule> {
-    let output = Output {
-        shift: params.shift,
-        zero: params.out_zero,
-        min: params.act_min,
-        max: params.act_max,
-        bytes: element_bytes(image, params.output, "output")?,
-    };
+    let (rounding, bounds) = ((params.shift, params.out_zero), (params.act_min, params.act_max));
+    let output = Output::new(image, params.output, rounding, bounds)?;
     Ok((output, element_bytes(image, params.input, "input")?))
 }
 

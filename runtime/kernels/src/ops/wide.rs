@@ -47,18 +47,32 @@ pub fn element(from: Src<'_>, bytes: usize, index: usize) -> Option<i16> {
 #[derive(Clone, Copy)]
 pub struct Output {
     /// Left shift of the accumulator before the multiplication.
-    pub shift: u8,
+    shift: u8,
     /// Zero point.
-    pub zero: i8,
+    zero: i8,
     /// Lower bound.
-    pub min: i16,
+    min: i16,
     /// Upper bound.
-    pub max: i16,
+    max: i16,
     /// Bytes of an element.
     pub bytes: usize,
 }
 
 impl Output {
+    /// Elements of a tensor, with the shift, zero point and bounds of a record.
+    ///
+    /// # Errors
+    ///
+    /// As [`element_bytes`], with the name `output`.
+    pub fn new(
+        image: &Image<'_>,
+        id: TensorId,
+        (shift, zero): (u8, i8),
+        (min, max): (i16, i16),
+    ) -> Result<Self, Rule> {
+        Ok(Self { shift, zero, min, max, bytes: element_bytes(image, id, "output")? })
+    }
+
     /// Checks that elements hold the bounds, and the shift.
     ///
     /// # Errors

@@ -62,10 +62,6 @@ impl<I: Isa, S: Storage> Operator for DepthwisePlanar<I, S> {
         let order = ColumnOrder::new(params);
         let four = if decoder.is_some() { order.words(planar::CHANNELS)? } else { 0 };
         let (buffer, scratch) = words_mut(scratch)?.split_at_mut_checked(four)?;
-        if decoder.is_some() {
-            // The zeros behind the weights of a column.
-            buffer.fill(0);
-        }
         let words = order.words(params.window.out_c.into())?;
         let mut source = Source::<_, S>::new(params, order, words, &tensors, (decoder, buffer))?;
         let plan = Plan::within(params, size_of_val(scratch))?;

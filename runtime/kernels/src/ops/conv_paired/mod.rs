@@ -14,6 +14,8 @@
 //! - Fewer than three pixels, as in dense layers, go one by one, expanded on the way. Where a pixel
 //!   is its own patch that needs no scratch memory.
 
+mod order;
+
 use core::marker::PhantomData;
 use core::ops::Range;
 
@@ -24,12 +26,12 @@ use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Rows, Strip};
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, Native};
 use crate::coded::{
-    Any, Decoder, Grid, Order, Source, Storage, Unpacker, check_stream, decoded_len, decoder,
-    for_each_part,
+    Any, Order, Source, Storage, check_stream, decoded_len, decoder, for_each_part,
 };
 use crate::memory::{Memory, words_mut};
 use crate::ops::Operator;
 use crate::ops::conv::{Rings, Span, check_conv, for_each_span, limit, patches};
+use crate::ops::conv_paired::order::PairOrder;
 use crate::ops::patch::{Patches, Shape, is_pointwise};
 use crate::rule::{Rule, check_data, check_scratch, check_that, tensor};
 
@@ -118,120 +120,6 @@ pub fn scratch_len(params: &op::Conv, channels: usize) -> Option<usize> {
     let plan = Plan::new(params, &shape)?;
     let decoded = decoded_len(params, &plan.order(&shape), (channels, shape.group_out))?;
     plan.scratch_len()?.checked_add(decoded)
-}
-
-/// The order of [`paired`].
-struct PairOrder {
-    /// Taps of a kernel row, and groups of four of them, padding included.
-    row_taps: usize,
-    run_quads: usize,
-    /// Groups of four taps of a patch.
-    quads: usize,
-}
-
-impl PairOrder {
-    /// Where the weights of a channel are decoded: in the lower or upper bytes of its pair's lanes.
-    fn grid(&self) -> Grid {
-        const LANE: usize = size_of::<i16>();
-        Grid {
-            rows: self.quads.checked_div(self.run_quads).unwrap_or(0),
-            row_step: self.run_quads.wrapping_mul(paired::TAP_ALIGN * LANE),
-            columns: self.row_taps,
-            column_step: LANE,
-        }
-    }
-}
-
-impl PairOrder {
-    /// As [`Order::decode`], both channels of a pair at once, if there are no zeros between the weights
-    /// of a channel.
-    fn unpack(
-        &self,
-        unpacker: &mut Unpacker<'_>,
-        channels: usize,
-        words: &mut [u32],
-    ) -> Option<()> {
-        let taps = self.quads.checked_mul(paired::TAP_ALIGN)?;
-        let mut left = channels;
-        for pair in words.chunks_mut(paired::pair_words(self.quads)) {
-            let [full, low, lanes @ .., m0, m1] = pair else {
-                return None;
-            };
-            *low = unpacker.bias() as u32;
-            *m0 = unpacker.multiplier() as u32;
-            (*full, *m1) = (*low, 0);
-            let first = unpacker.indices(taps)?;
-            let mut second = None;
-            if left > 1 {
-                *full = (unpacker.bias() as u32).wrapping_shl(8).wrapping_add(*low);
-                *m1 = unpacker.multiplier() as u32;
-                second = Some(unpacker.indices(taps)?);
-            }
-            unpacker.pairs(first, second, lanes.as_chunks_mut().0);
-            left = left.saturating_sub(2);
-        }
-        Some(())
-    }
-}
-
-/// Makes one number of the two weights in each lane, and brings lanes into their order.
-#[inline(never)]
-fn combine(lanes: &mut [u32]) {
-    const SIGNS: u32 = 0x8000_8000;
-    // A lower weight below 0 borrows from the upper one: 256 less, in both lanes by themselves.
-    let numbers = |both: u32| {
-        let borrowed = (both & 0x0080_0080) << 1;
-        (both | SIGNS).wrapping_sub(borrowed) ^ (!both & SIGNS)
-    };
-    const { assert!(matches!(paired::TAP_ORDER, [0, 2, 1, 3])) };
-    for [first, second] in lanes.as_chunks_mut::<2>().0 {
-        let (ab, cd) = (numbers(*first), numbers(*second));
-        *first = ab & 0xffff | cd << 16;
-        *second = ab >> 16 | cd & 0xffff_0000;
-    }
-}
-
-impl Order for PairOrder {
-    const UNIT: usize = 2;
-
-    fn words(&self, channels: usize) -> Option<usize> {
-        channels.div_ceil(2).checked_mul(paired::pair_words(self.quads))
-    }
-
-    #[inline(never)]
-    fn decode<S: Storage>(
-        &self,
-        decoder: &mut Decoder<'_, '_, S>,
-        channels: usize,
-        words: &mut [u32],
-    ) -> Option<()> {
-        if let Some(unpacker) = decoder.unpacker()
-            && unpacker.has_short_indices()
-            && self.row_taps.is_multiple_of(paired::TAP_ALIGN)
-        {
-            return self.unpack(unpacker, channels, words);
-        }
-        let mut left = channels;
-        for pair in words.chunks_mut(paired::pair_words(self.quads)) {
-            let [full, low, lanes @ .., m0, m1] = pair else {
-                return None;
-            };
-            lanes.fill(0);
-            *low = decoder.bias() as u32;
-            *m0 = decoder.multiplier() as u32;
-            decoder.weights(bytemuck::must_cast_slice_mut(lanes), self.grid())?;
-            (*full, *m1) = (*low, 0);
-            if left > 1 {
-                *full = (decoder.bias() as u32).wrapping_shl(8).wrapping_add(*low);
-                *m1 = decoder.multiplier() as u32;
-                let bytes: &mut [i8] = bytemuck::must_cast_slice_mut(lanes);
-                decoder.weights(bytes.get_mut(1..)?, self.grid())?;
-            }
-            combine(lanes);
-            left = left.saturating_sub(2);
-        }
-        Some(())
-    }
 }
 
 impl<I: Isa, S: Storage> Operator for ConvPaired<I, S> {
@@ -416,71 +304,4 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
 }
 
 #[cfg(test)]
-mod tests {
-    use fixie_format::Opcode;
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::ops::conv_testing::{Layer, Traits, grouped_windows, pointwise, traits};
-
-    proptest! {
-        #[test]
-        fn it_is_the_definition((window, groups) in grouped_windows(), traits in traits()) {
-            let traits = Traits { groups, shift: 0, ..traits };
-            let layer = Layer::new(window, traits).without_lowest_weight();
-            prop_assert_eq!(layer.run::<ConvPaired>(Opcode::ConvPaired), Some(layer.expected()));
-        }
-
-        #[test]
-        fn matrix_products_of_any_size(
-            pixels in 1u16..10, in_c in 1u16..40, out_c in 1u16..20, traits in traits(),
-        ) {
-            let layer = Layer::new(pointwise(pixels, in_c, out_c), Traits { shift: 0, ..traits })
-                .without_lowest_weight();
-            prop_assert_eq!(layer.run::<ConvPaired>(Opcode::ConvPaired), Some(layer.expected()));
-        }
-
-        #[test]
-        fn rings_hold_the_last_rows(
-            (window, groups) in grouped_windows(), traits in traits(), ring_rows in 1u16..6,
-        ) {
-            let traits = Traits { groups, shift: 0, ..traits };
-            let layer = Layer::new(window, traits).without_lowest_weight();
-            let [found, expected] =
-                layer.run_on_rings::<ConvPaired>(Opcode::ConvPaired, ring_rows).unwrap();
-            prop_assert_eq!(found, expected);
-        }
-
-        #[test]
-        fn coded_constants_are_the_same(
-            (window, groups) in grouped_windows(), traits in traits(),
-        ) {
-            let traits = Traits { groups, shift: 0, ..traits };
-            let layer = Layer::new(window, traits).without_lowest_weight();
-            layer.survives_coding::<ConvPaired>(Opcode::ConvPaired);
-        }
-    }
-
-    #[test]
-    fn changed_parameters_are_refused_or_run() {
-        for seed in 0..4 {
-            Layer::small(2, seed)
-                .without_lowest_weight()
-                .survives_mutations::<ConvPaired>(Opcode::ConvPaired);
-        }
-    }
-
-    #[test]
-    fn contradictions_are_refused() {
-        let layer = Layer::small(2, 1).without_lowest_weight();
-        let (mut bench, params) = layer.packed(Opcode::ConvPaired).unwrap();
-        let needed = scratch_len(&params, 1).unwrap() as u32;
-        let short = op::Conv { scratch: bench.scratch(needed as usize - 1), ..params };
-        let check = |params| bench.check::<ConvPaired>(&params, 4);
-        assert_eq!(check(params), Ok(()));
-        assert_eq!(check(short), Err(Rule::Scratch { needed, given: needed - 1 }));
-        let behind = op::Conv { weights: params.weights + 1024, ..params };
-        assert_eq!(check(behind), Err(Rule::Data(behind.weights)));
-        assert_eq!(check(op::Conv { shift: 1, ..params }), Err(Rule::Parameter("shift")));
-    }
-}
+mod tests;
