@@ -1,19 +1,18 @@
 //! Constants of convolutions as streams: when, and what decoding them takes.
 
-use std::fmt;
-use std::str::FromStr;
-
 use fixie_format::op::coded::CODED;
 use fixie_format::op::packed::{MAX_LISTED_BITS, PACKED, Packing};
 use fixie_format::op::paired::TAP_ALIGN;
 use fixie_format::{Opcode, Record, op};
 use fixie_kernels::layout::{self, Constants};
+use strum::{Display, EnumString};
 use thiserror::Error;
 
 use super::multiplier;
 
 /// How the constants of convolutions are made smaller. The outputs stay the same byte for byte.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownCompress, parse_err_fn = UnknownCompress::new)]
 pub enum Compress {
     /// Not at all: they need neither instructions nor scratch memory.
     #[default]
@@ -43,28 +42,9 @@ impl Compress {
 #[error("unknown way to compress `{0}`: choose packed, coded, smallest or none")]
 pub struct UnknownCompress(String);
 
-impl FromStr for Compress {
-    type Err = UnknownCompress;
-
-    fn from_str(name: &str) -> Result<Self, UnknownCompress> {
-        match name {
-            "none" => Ok(Self::None),
-            "packed" => Ok(Self::Packed),
-            "coded" => Ok(Self::Coded),
-            "smallest" => Ok(Self::Smallest),
-            _ => Err(UnknownCompress(name.to_owned())),
-        }
-    }
-}
-
-impl fmt::Display for Compress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "none",
-            Self::Packed => "packed",
-            Self::Coded => "coded",
-            Self::Smallest => "smallest",
-        })
+impl UnknownCompress {
+    fn new(name: &str) -> Self {
+        Self(name.to_owned())
     }
 }
 

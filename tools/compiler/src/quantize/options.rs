@@ -1,9 +1,8 @@
 //! What may be chosen about quantisation.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
 
+use strum::{Display, EnumString};
 use thiserror::Error;
 
 use super::QuantizeError;
@@ -76,7 +75,8 @@ impl WideLayers {
 }
 
 /// How the scale of a channel of weights is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWeightScale, parse_err_fn = UnknownWeightScale::new)]
 pub enum WeightScale {
     /// The largest weight is represented exactly.
     #[default]
@@ -85,34 +85,20 @@ pub enum WeightScale {
     Mse,
 }
 
-impl fmt::Display for WeightScale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MaxAbs => "maxabs",
-            Self::Mse => "mse",
-        })
-    }
-}
-
 /// A name that is no [`WeightScale`]'s.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("unknown choice of weight scales `{0}`: choose maxabs or mse")]
 pub struct UnknownWeightScale(String);
 
-impl FromStr for WeightScale {
-    type Err = UnknownWeightScale;
-
-    fn from_str(name: &str) -> Result<Self, UnknownWeightScale> {
-        match name {
-            "maxabs" => Ok(Self::MaxAbs),
-            "mse" => Ok(Self::Mse),
-            _ => Err(UnknownWeightScale(name.to_owned())),
-        }
+impl UnknownWeightScale {
+    fn new(name: &str) -> Self {
+        Self(name.to_owned())
     }
 }
 
 /// How weights are rounded to integers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownRounding, parse_err_fn = UnknownRounding::new)]
 pub enum Rounding {
     /// Each weight to the nearest.
     #[default]
@@ -121,28 +107,13 @@ pub enum Rounding {
     Gptq,
 }
 
-impl fmt::Display for Rounding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nearest => "nearest",
-            Self::Gptq => "gptq",
-        })
-    }
-}
-
 /// A name that is no [`Rounding`]'s.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("unknown rounding `{0}`: choose nearest or gptq")]
 pub struct UnknownRounding(String);
 
-impl FromStr for Rounding {
-    type Err = UnknownRounding;
-
-    fn from_str(name: &str) -> Result<Self, UnknownRounding> {
-        match name {
-            "nearest" => Ok(Self::Nearest),
-            "gptq" => Ok(Self::Gptq),
-            _ => Err(UnknownRounding(name.to_owned())),
-        }
+impl UnknownRounding {
+    fn new(name: &str) -> Self {
+        Self(name.to_owned())
     }
 }
