@@ -254,45 +254,15 @@ impl Layer {
 
     /// The output by definition.
     pub fn expected(&self) -> Vec<i8> {
-        let window = &self.params.window;
-        let mut output = Vec::new();
-        for y in 0..window.out_h {
-            for x in 0..window.out_w {
-                for n in 0..window.out_c {
-                    output.push(self.expected_at(y, x, n));
-                }
-            }
-        }
-        output
-    }
-
-    fn expected_at(&self, y: u16, x: u16, n: u16) -> i8 {
-        let (params, window) = (&self.params, &self.params.window);
-        let group_in = window.in_c / params.groups;
-        let first = n / (window.out_c / params.groups) * group_in;
-        let taps = image_len(window.kernel_h, window.kernel_w, group_in);
-        let mut weights = self.weights[usize::from(n) * taps..].iter();
-        let mut acc = i64::from(self.bias[usize::from(n)]);
-        for i in 0..window.kernel_h {
-            for j in 0..window.kernel_w {
-                for c in first..first + group_in {
-                    let weight = i64::from(*weights.next().unwrap());
-                    acc += weight * i64::from(self.seen(y, x, i, j, c));
-                }
-            }
-        }
-        let scaled = requant(acc, self.multipliers[usize::from(n)], params.shift);
-        let value = i64::from(params.out_zero) + scaled;
-        value.max(params.act_min.into()).min(params.act_max.into()) as i8
-    }
-
-    /// What tap `(i, j)` of output `(y, x)` sees of input channel `c`.
-    fn seen(&self, y: u16, x: u16, i: u16, j: u16, c: u16) -> i8 {
-        let window = &self.params.window;
-        match pixel_seen(window, [y, x], [i, j]) {
-            Some(pixel) => self.input[pixel * usize::from(window.in_c) + usize::from(c)],
-            None => self.params.pad_value,
-        }
+        let params = &self.params;
+        let input = (&self.input[..], params.pad_value);
+        let constants = (&self.weights[..], &self.bias[..]);
+        let accs = accumulators((&params.window, params.groups), input, constants);
+        let output = |(acc, multiplier): (i64, &i32)| {
+            let value = i64::from(params.out_zero) + requant(acc, *multiplier, params.shift);
+            value.max(params.act_min.into()).min(params.act_max.into()) as i8
+        };
+        accs.into_iter().zip(self.multipliers.iter().cycle()).map(output).collect()
     }
 
     /// Makes multipliers positive, as those of real layers are.
@@ -325,9 +295,42 @@ impl Layer {
     }
 }
 
+/// The accumulators of a convolution by definition, `[out_h, out_w, out_c]`: of an input with what
+/// stands outside it, and weights with biases.
+pub fn accumulators<T: Copy + Into<i64>>(
+    (window, groups): (&Window, u16),
+    (input, pad_value): (&[T], T),
+    (weights, bias): (&[i8], &[i32]),
+) -> Vec<i64> {
+    let group_in = window.in_c / groups;
+    let taps = image_len(window.kernel_h, window.kernel_w, group_in);
+    let mut accs = Vec::new();
+    for y in 0..window.out_h {
+        for x in 0..window.out_w {
+            for (n, (weights, &bias)) in (0..).zip(weights.chunks(taps).zip(bias)) {
+                let first = n / (window.out_c / groups) * group_in;
+                let mut weights = weights.iter();
+                let mut acc = i64::from(bias);
+                for i in 0..window.kernel_h {
+                    for j in 0..window.kernel_w {
+                        let pixel = pixel_seen(window, [y, x], [i, j]);
+                        for c in first..first + group_in {
+                            let at = |pixel| pixel * usize::from(window.in_c) + usize::from(c);
+                            let seen = pixel.map_or(pad_value, |pixel| input[at(pixel)]);
+                            acc += i64::from(*weights.next().unwrap()) * seen.into();
+                        }
+                    }
+                }
+                accs.push(acc);
+            }
+        }
+    }
+    accs
+}
+
 /// The pixel of the input, counted row by row, that tap `(i, j)` of output `(y, x)` sees; `None` in
 /// the padding.
-pub fn pixel_seen(window: &Window, [y, x]: [u16; 2], [i, j]: [u16; 2]) -> Option<usize> {
+fn pixel_seen(window: &Window, [y, x]: [u16; 2], [i, j]: [u16; 2]) -> Option<usize> {
     let at = |output: u16, stride: u16, pad: u16, tap: u16, dilation: u16| {
         i64::from(output) * i64::from(stride) - i64::from(pad)
             + i64::from(tap) * i64::from(dilation)

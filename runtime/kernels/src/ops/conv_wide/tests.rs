@@ -4,7 +4,7 @@ use fixie_format::table::{Dtype, TensorId};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ops::conv_testing::{Traits, grouped_windows, pixel_seen, pointwise, traits};
+use crate::ops::conv_testing::{Traits, accumulators, grouped_windows, pointwise, traits};
 use crate::testing::{Bench, Random, halves, image_len, requant};
 
 /// A layer, and what it is made of.
@@ -101,36 +101,15 @@ impl Case {
     }
 
     fn expected(&self) -> Vec<i16> {
-        let window = &self.params.window;
-        let channels = |y, x| (0..window.out_c).map(move |n| self.expected_at([y, x], n));
-        let row = |y| (0..window.out_w).flat_map(move |x| channels(y, x));
-        (0..window.out_h).flat_map(row).collect()
-    }
-
-    fn expected_at(&self, at: [u16; 2], n: u16) -> i16 {
-        let (params, window) = (&self.params, &self.params.window);
-        let group_in = window.in_c / params.groups;
-        let first = n / (window.out_c / params.groups) * group_in;
-        let taps = image_len(window.kernel_h, window.kernel_w, group_in);
-        let mut weights = self.weights[usize::from(n) * taps..].iter();
-        let mut acc = i64::from(self.bias[usize::from(n)]);
-        for i in 0..window.kernel_h {
-            for j in 0..window.kernel_w {
-                let pixel = pixel_seen(window, at, [i, j]);
-                for c in first..first + group_in {
-                    let seen = match pixel {
-                        Some(pixel) => {
-                            self.input[pixel * usize::from(window.in_c) + usize::from(c)]
-                        }
-                        None => params.pad_value.into(),
-                    };
-                    acc += i64::from(*weights.next().unwrap()) * i64::from(seen);
-                }
-            }
-        }
-        let scaled = requant(acc, self.multipliers[usize::from(n)], params.shift);
-        let value = i64::from(params.out_zero) + scaled;
-        value.max(params.act_min.into()).min(params.act_max.into()) as i16
+        let params = &self.params;
+        let input = (&self.input[..], params.pad_value.into());
+        let constants = (&self.weights[..], &self.bias[..]);
+        let accs = accumulators((&params.window, params.groups), input, constants);
+        let output = |(acc, multiplier): (i64, &i32)| {
+            let value = i64::from(params.out_zero) + requant(acc, *multiplier, params.shift);
+            value.max(params.act_min.into()).min(params.act_max.into()) as i16
+        };
+        accs.into_iter().zip(self.multipliers.iter().cycle()).map(output).collect()
     }
 }
 
