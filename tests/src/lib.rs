@@ -5,6 +5,7 @@
 
 pub mod bounds;
 pub mod damage;
+pub mod figures;
 pub mod harness;
 pub mod layers;
 pub mod pictures;

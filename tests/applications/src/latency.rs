@@ -2,19 +2,14 @@
 //! measure.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::fs;
-use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use fixie_emulator::Board;
 use fixie_emulator::toolchain::Toolchain;
-use fixie_tests::repository;
+use fixie_tests::{figures, repository};
 
 use crate::{FAST_INSTRUCTION_NS, Session};
 
-const OPENING: &str = "<!-- latencies -->\n";
-const CLOSING: &str = "<!-- end of latencies -->\n";
 const HEADER: &str =
     "| application | board | to the decision | longest turn |\n|---|---|--:|--:|\n";
 
@@ -28,33 +23,20 @@ static PAGE: Mutex<()> = Mutex::new(());
 pub fn check(board: &'static Board, application: &str, session: &Session) {
     let decisions = session.decisions.iter().map(|decision| decision.latency_ns);
     let latency = decisions.max().expect("a decision") / FAST_INSTRUCTION_NS;
-    let fresh = [latency, session.longest_turn_ns / FAST_INSTRUCTION_NS];
+    let measured = [latency, session.longest_turn_ns / FAST_INSTRUCTION_NS];
     let compiler = Toolchain::find(board.target).unwrap().release().to_owned();
-
-    let _guard = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
-    let page = fs::read_to_string(path()).unwrap();
-    let (before, rest) = page.split_once(OPENING).unwrap();
-    let (table, after) = rest.split_once(CLOSING).unwrap();
-    let mut rows: BTreeMap<_, _> = table.lines().filter_map(row).collect();
-    let key = (application.to_owned(), board.name.to_owned());
-    if env::var_os("FIXIE_BLESS").is_some() {
-        rows.insert(key, fresh);
+    let fresh = |table: &str| {
+        let mut rows: BTreeMap<_, _> = table.lines().filter_map(row).collect();
+        rows.insert((application.to_owned(), board.name.to_owned()), measured);
         let rows = rows.iter().fold(String::new(), |text, ((application, board), row)| {
             text + &format!("| {application} | `{board}` | {} | {} |\n", row[0], row[1])
         });
-        let table = format!("Instructions, by {compiler}:\n\n{HEADER}{rows}");
-        fs::write(path(), [before, OPENING, &table, CLOSING, after].concat()).unwrap();
-    } else if table.contains(&compiler) {
-        let written = rows.get(&key);
-        let is_same = |(fresh, written): (&u64, &u64)| fresh.abs_diff(*written) <= written / 50;
-        assert!(
-            written.is_some_and(|written| fresh.iter().zip(written).all(is_same)),
-            "{key:?} takes {fresh:?} instructions, the table says {written:?}; if that is meant, run \
-             this test with FIXIE_BLESS=1"
-        );
-    } else {
-        println!("NOT COMPARED: the latencies, which are of another compiler");
-    }
+        format!("Instructions, by {compiler}:\n\n{HEADER}{rows}")
+    };
+    let is_same = |fresh: u64, written: u64| fresh.abs_diff(written) <= written / 50;
+    let page = repository().join("firmware/emulated/README.md");
+    let _guard = PAGE.lock().unwrap_or_else(PoisonError::into_inner);
+    figures::check(&page, "latencies", &compiler, fresh, is_same);
 }
 
 /// Application and board, and their figures.
@@ -63,8 +45,4 @@ fn row(line: &str) -> Option<((String, String), [u64; 2])> {
     let ["", application, board, latency, turn, ""] = cells[..] else { return None };
     let figures = [latency.parse().ok()?, turn.parse().ok()?];
     Some(((application.to_owned(), board.to_owned()), figures))
-}
-
-fn path() -> PathBuf {
-    repository().join("firmware/emulated/README.md")
 }

@@ -1,6 +1,5 @@
 //! Every application builds for every board that one can buy, and what it takes is written down.
 
-use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
@@ -10,10 +9,7 @@ use fixie_device::firmware::APPLICATIONS;
 use fixie_emulator::elf::Elf;
 use fixie_emulator::firmware::{build_all, lint_package};
 use fixie_emulator::toolchain::Toolchain;
-
-/// Between these lines of the page of the boards stands the table, and which compiler made it.
-const OPENING: &str = "<!-- sizes -->\n";
-const CLOSING: &str = "<!-- end of sizes -->\n";
+use fixie_tests::figures;
 
 /// A board of each family, for what is the same on all of them.
 const OF_EACH_FAMILY: [&str; 5] = ["esp32-c3", "microbit", "nrf52840-dk", "nucleo-h743zi", "pico2"];
@@ -30,26 +26,7 @@ fn every_application_builds_for_every_board() {
     for board in BOARDS {
         writeln!(fresh, "| `{}` |{}", board.name, row(board)).unwrap();
     }
-    let page = fs::read_to_string(page()).unwrap();
-    let (before, rest) = page.split_once(OPENING).unwrap();
-    let (table, after) = rest.split_once(CLOSING).unwrap();
-    if env::var_os("FIXIE_BLESS").is_some() {
-        let page_now = [before, OPENING, &fresh, CLOSING, after].concat();
-        fs::write(self::page(), page_now).unwrap();
-    } else if table.contains(&compiler) {
-        let same = |(fresh, written): (&str, &str)| match (fresh.parse(), written.parse()) {
-            (Ok(fresh), Ok(written)) => differ_little(fresh, written),
-            _ => fresh == written,
-        };
-        let words = fresh.split_whitespace().zip(table.split_whitespace());
-        assert!(
-            fresh.split_whitespace().count() == table.split_whitespace().count()
-                && words.clone().all(same),
-            "if that is meant, run this test with FIXIE_BLESS=1; it is now\n{fresh}"
-        );
-    } else {
-        println!("NOT COMPARED: the sizes, which are of another compiler");
-    }
+    figures::check(&page(), "sizes", &compiler, |_| fresh, differ_little);
 }
 
 #[test]

@@ -6,17 +6,15 @@
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use wait_timeout::ChildExt;
 
 use crate::DeviceError;
 use crate::board::Board;
 
 /// The program.
 const PROGRAM: &str = "espflash";
-
-/// How often a log that is shown for some time is looked at.
-const POLL: Duration = Duration::from_millis(50);
 
 /// A board at a serial port.
 #[derive(Debug, Clone, Copy)]
@@ -114,19 +112,15 @@ fn run(arguments: &[String], limit: Duration) -> Result<(), DeviceError> {
     let failed = |problem: String| DeviceError::Espflash { command: line(arguments), problem };
     let mut command = Command::new(PROGRAM);
     let mut child = command.args(arguments).spawn().map_err(|error| failed(error.to_string()))?;
-    let start = Instant::now();
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(failed(status.to_string())),
-            Ok(None) if start.elapsed() >= limit => {
-                // Failing to end a child that has just ended by itself is no failure.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Ok(());
-            }
-            Ok(None) => thread::sleep(POLL),
-            Err(error) => return Err(failed(error.to_string())),
+    match child.wait_timeout(limit) {
+        Ok(Some(status)) if status.success() => Ok(()),
+        Ok(Some(status)) => Err(failed(status.to_string())),
+        Ok(None) => {
+            // Failing to end a child that has just ended by itself is no failure.
+            let _ = child.kill();
+            let _ = child.wait();
+            Ok(())
         }
+        Err(error) => Err(failed(error.to_string())),
     }
 }
