@@ -24,7 +24,7 @@ fn data(path: &str, model: &Model) -> Dataset {
 }
 
 fn image(model: &Model, calibration: Option<&Dataset>, target: Target) -> Compiled {
-    let options = Options { target, ..Options::default() };
+    let options = Options::for_target(target);
     compile(model, calibration, &options, &mut |_| {}).unwrap()
 }
 

@@ -98,7 +98,7 @@ impl Shipped {
         let model = Model::load(&path, &ImportOptions::default()).unwrap();
         let calibration = Dataset::load(&folder.join("calib.npz"), model.inputs()).unwrap();
         let target = board.name.parse().unwrap();
-        let options = Options { target, inputs: self.inputs, ..Options::default() };
+        let options = Options { inputs: self.inputs, ..Options::for_target(target) };
         compile(&model, Some(&calibration), &options, &mut |_| {}).unwrap().image
     }
 }

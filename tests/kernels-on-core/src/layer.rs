@@ -196,6 +196,10 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     let weights = random.bytes(out_c * taps, extreme).into_iter();
     let weights = weights.map(|weight| weight.max(least) / unit * unit);
     let mut multipliers = random.numbers(out_c, 26);
+    if random.one_in(3) {
+        // Their products are short, unless sums are too large.
+        multipliers.iter_mut().for_each(|multiplier| *multiplier &= !0xffff);
+    }
     if coded {
         multipliers.iter_mut().for_each(|multiplier| *multiplier = multiplier.saturating_abs());
     }

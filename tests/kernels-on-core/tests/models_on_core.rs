@@ -108,7 +108,7 @@ fn compare(board: &str, too_large: &[&str]) {
         let (calibration, evaluation) = (data(&files.calibration), data(&files.evaluation));
         for &inputs in files.feeding {
             let target = board.name.parse().unwrap();
-            let options = Options { target, inputs, ..Options::default() };
+            let options = Options { inputs, ..Options::for_target(target) };
             let compiled = compile(&model, Some(&calibration), &options, &mut |_| {});
             let network = Network::new(&compiled.unwrap().image).unwrap();
             compare_model(board, files.name, &network, &evaluation, too_large);

@@ -65,6 +65,15 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// The default choices for a core.
+    pub fn for_target(target: Target) -> Self {
+        let multipliers = target.multipliers();
+        let quantize = QuantizeOptions { multipliers, ..QuantizeOptions::default() };
+        Self { target, quantize, ..Self::default() }
+    }
+}
+
 /// How far a compilation has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {

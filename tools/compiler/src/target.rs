@@ -8,6 +8,8 @@ use fixie_format::op::Window;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::quantize::Multipliers;
+
 /// A core, as `--target` names it. It decides which weight orders an image uses; every core (and
 /// the host) computes the same bytes from any of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +62,14 @@ impl Target {
             Self::CortexM33 => "cortex-m33",
             Self::CortexM55 => "cortex-m55",
             Self::Rv32 => "rv32",
+        }
+    }
+
+    /// The multipliers that suit this core: Cortex-M0 and M0+ have no product of 64 bits.
+    pub fn multipliers(self) -> Multipliers {
+        match self {
+            Self::CortexM0 | Self::CortexM0plus => Multipliers::Auto,
+            _ => Multipliers::Any,
         }
     }
 

@@ -10,8 +10,8 @@ use crate::DeviceError;
 use crate::device::Device;
 use crate::firmware::Firmware;
 
-/// How long firmware may take from reset to its first log.
-const START_LIMIT: Duration = Duration::from_secs(3);
+/// How long firmware may take from reset to its first log: an emulated core beside other work is slow.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// What is read at once, which is more than a channel usually holds.
 const READ_BYTES: usize = 4096;

@@ -2,6 +2,9 @@
 
 use fixie_format::op::blocked;
 
+use crate::arch::products::Products;
+use crate::arch::scalar::pieces;
+
 /// Output pixels that are computed at a time.
 pub const BLOCK: usize = 4;
 
@@ -15,6 +18,7 @@ pub struct Filters<'a> {
     quads: usize,
     channels: usize,
     zero: i8,
+    is_short: bool,
 }
 
 impl<'a> Filters<'a> {
@@ -25,7 +29,26 @@ impl<'a> Filters<'a> {
         quads.checked_mul(blocked::TAP_ALIGN * PATCH_WORDS * size_of::<u32>())?;
         let len = channels.checked_mul(blocked::channel_words(quads))?;
         let fits = len == stream.len() && channels != 0 && quads != 0;
-        fits.then_some(Self { stream, quads, channels, zero })
+        fits.then_some(Self { stream, quads, channels, zero, is_short: false })
+    }
+
+    /// Finds out whether products are [`Products::Short`].
+    pub fn measured(self) -> Self {
+        // In most layers in which they are not, the first channel says so.
+        if self.stream.get(1).is_some_and(|multiplier| multiplier & 0xffff != 0) {
+            return self;
+        }
+        let constants = pieces(self.stream, self.channel_words()).map(|channel| match channel {
+            [bias, multiplier, ..] => (*bias as i32, *multiplier as i32),
+            _ => (0, 0),
+        });
+        let taps = self.quads.wrapping_mul(blocked::TAP_ALIGN);
+        Self { is_short: Products::of(taps, constants) == Products::Short, ..self }
+    }
+
+    /// Whether products are known to be [`Products::Short`].
+    pub fn is_short(&self) -> bool {
+        self.is_short
     }
 
     /// The whole stream.

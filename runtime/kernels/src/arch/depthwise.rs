@@ -1,5 +1,6 @@
 //! What the inner loop of `Depthwise` works on.
 
+use crate::arch::products::Products;
 use crate::arch::view::Src;
 use crate::requantize::Requantizer;
 
@@ -10,8 +11,7 @@ pub struct Channels<'a> {
     bias: &'a [i32],
     multipliers: &'a [i32],
     requantizer: Requantizer,
-    largest_bias: u32,
-    largest_multiplier: u32,
+    products: Products,
 }
 
 impl<'a> Channels<'a> {
@@ -27,16 +27,14 @@ impl<'a> Channels<'a> {
             && bias.len() == multipliers.len()
             && !weights.is_empty();
         let requantizer = Requantizer { shift, zero, min: i8::MIN, max: i8::MAX };
-        let largest =
-            |numbers: &[i32]| numbers.iter().fold(0, |most, n| n.unsigned_abs().max(most));
-        fits.then(|| Self {
-            weights,
-            bias,
-            multipliers,
-            requantizer,
-            largest_bias: largest(bias),
-            largest_multiplier: largest(multipliers),
-        })
+        let products = Products::Any;
+        fits.then_some(Self { weights, bias, multipliers, requantizer, products })
+    }
+
+    /// Finds out what products take.
+    pub fn measured(self) -> Self {
+        let constants = self.bias.iter().copied().zip(self.multipliers.iter().copied());
+        Self { products: Products::of(self.taps(), constants), ..self }
     }
 
     /// Number of channels.
@@ -64,9 +62,9 @@ impl<'a> Channels<'a> {
         self.multipliers
     }
 
-    /// The largest magnitude of a bias, and of a multiplier.
-    pub fn largest(&self) -> (u32, u32) {
-        (self.largest_bias, self.largest_multiplier)
+    /// What products are known to take.
+    pub fn products(&self) -> Products {
+        self.products
     }
 
     /// How sums become outputs.

@@ -15,6 +15,7 @@ mod helium;
 pub mod neighbours;
 pub mod paired;
 pub mod planar;
+pub mod products;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
 mod rv32;
 mod scalar;
@@ -82,6 +83,9 @@ pub trait Isa {
     /// Whether `Depthwise` hands over strips of pixels to
     /// [`depthwise_strip`](Self::depthwise_strip).
     const READS_STRIPS: bool = false;
+
+    /// Whether loops must know what [`products`] of sums and multipliers take.
+    const MEASURES_PRODUCTS: bool = false;
 
     /// Dot products of two patches with two rows of weights, all equally long:
     /// `sums[patch][row]`.

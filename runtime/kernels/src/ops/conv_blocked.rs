@@ -140,11 +140,12 @@ impl<I: Isa, S: Storage> Operator for ConvBlocked<I, S> {
         let mut source = Source::<_, S>::new(params, order, words, &tensors, (decoder, buffer))?;
         for_each_part(params.groups.into(), shape.group_out, |group, first_channel, left| {
             let (stream, channels) = source.next(left)?;
+            let filters = Filters::new(stream, plan.quads, channels, params.out_zero)?;
             let mut kernel = Kernel::<I> {
                 params,
                 shape,
                 patches: patches(params, group, &shape, &tensors, rings)?,
-                filters: Filters::new(stream, plan.quads, channels, params.out_zero)?,
+                filters: if I::MEASURES_PRODUCTS { filters.measured() } else { filters },
                 first_channel,
                 patch: &mut *patch,
                 stage: &mut *stage,

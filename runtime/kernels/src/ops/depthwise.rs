@@ -74,16 +74,17 @@ impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
         padding.fill(params.pad_value);
         let row_bytes = usize::from(params.window.out_w).checked_mul(out_c)?;
         let output = tensors.dst_rows(params.output, row_bytes)?;
+        let channels = Channels::new(
+            constants.weights,
+            constants.bias,
+            constants.multipliers,
+            (params.shift, params.out_zero),
+        )?;
         let mut kernel = Kernel::<I> {
             patches: Patches { channels: in_c, ..patches(params, 0, &shape, &tensors, rings)? },
             // As many output channels as a group has see the same input channel.
             multiplier: shape.group_out,
-            channels: Channels::new(
-                constants.weights,
-                constants.bias,
-                constants.multipliers,
-                (params.shift, params.out_zero),
-            )?,
+            channels: if I::MEASURES_PRODUCTS { channels.measured() } else { channels },
             table: bytemuck::try_cast_slice_mut(table).ok()?,
             padding,
             isa: PhantomData,

@@ -81,6 +81,6 @@ pub fn digits() -> (Model, Dataset) {
 /// Its image for the micro:bit.
 pub fn convert(model: &Model, inputs: Inputs, strip: bool) -> Network {
     let data = Dataset::load(&shipped("digits/calib.npz"), model.inputs()).unwrap();
-    let options = Options { target: Target::CortexM0, inputs, strip, ..Options::default() };
+    let options = Options { inputs, strip, ..Options::for_target(Target::CortexM0) };
     Network::new(&compile(model, Some(&data), &options, &mut |_| {}).unwrap().image).unwrap()
 }

@@ -164,7 +164,7 @@ impl Cmd {
             calibrator: self.percentile.unwrap_or(self.calibrator),
             equalize: self.equalize,
             tune_logits: self.tune_logits,
-            quantize: self.quantization.options()?,
+            quantize: self.quantization.options(self.target)?,
             reduce: !self.no_reduce,
             compress: self.compress,
             optimize: self.ram_budget.map_or(self.optimize, Optimize::Within),

@@ -68,7 +68,7 @@ fn convert(model: &Model, calibration: &Dataset) -> Result<Network, Failure> {
         "Convert",
         &format!("a float ONNX model becomes 8-bit integers, scales chosen on {samples} samples"),
     )?;
-    let options = Options { target: TARGET, ..Options::default() };
+    let options = Options::for_target(TARGET);
     let compiled = compile_with_progress(model, Some(calibration), &options)
         .context(|| "cannot convert the built-in model")?;
     let network = Network::new(&compiled.image).context(|| "cannot read the image")?;

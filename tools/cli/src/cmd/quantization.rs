@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fixie_compiler::quantize::{
-    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WideLayers,
+    LayerLevels, Levels, Multipliers, QuantizeOptions, Rounding, WeightScale, WideLayers,
 };
+use fixie_compiler::target::Target;
 use serde::Deserialize;
 
 use crate::diagnostics::{Context, Failure};
@@ -17,6 +18,11 @@ pub struct Quantization {
     /// How weight scales are chosen: maxabs (the largest weight is exact) or mse (least error).
     #[arg(long, value_name = "METHOD", default_value_t)]
     weight_scale: WeightScale,
+    /// What accumulators are multiplied by: any number, short ones (multiples of 2^-16, for which the
+    /// scales of weights are a little coarser), or auto (short if outputs have few taps). [default: auto
+    /// for Cortex-M0 and M0+, else any]
+    #[arg(long, value_name = "NUMBERS")]
+    multipliers: Option<Multipliers>,
     /// How weights are rounded: nearest or gptq (errors compensate each other on the samples).
     #[arg(long, value_name = "METHOD", default_value_t)]
     rounding: Rounding,
@@ -79,11 +85,13 @@ impl Value {
 }
 
 impl Quantization {
-    pub fn options(&self) -> Result<QuantizeOptions, Failure> {
+    /// The options as they are, or as suits `target`.
+    pub fn options(&self, target: Target) -> Result<QuantizeOptions, Failure> {
         let mut named = self.layers.as_deref().map(read_layers).transpose()?.unwrap_or_default();
         named.extend(self.layer_bits.iter().cloned());
         Ok(QuantizeOptions {
             weights: self.weight_scale,
+            multipliers: self.multipliers.unwrap_or(target.multipliers()),
             rounding: self.rounding,
             bias_correction: self.bias_correction,
             levels: LayerLevels { inner: self.weight_bits, named },

@@ -34,7 +34,8 @@ pub(crate) use activations::affine;
 pub use entropy::WeightStatistics;
 pub use levels::{LayerLevels, Levels, UnknownLevels};
 pub use options::{
-    QuantizeOptions, Rounding, UnknownRounding, UnknownWeightScale, WeightScale, WideLayers,
+    Multipliers, QuantizeOptions, Rounding, UnknownMultipliers, UnknownRounding,
+    UnknownWeightScale, WeightScale, WideLayers,
 };
 use replay::Replay;
 pub use sensitivity::{Probe, probe};
@@ -119,7 +120,8 @@ pub fn quantize(
     options: &QuantizeOptions,
 ) -> Result<(), QuantizeError> {
     let wide = choose_wide(graph, ranges, samples, &options.wide)?;
-    let options = &QuantizeOptions { wide, ..options.clone() };
+    let multipliers = options.multipliers.for_graph(graph);
+    let options = &QuantizeOptions { wide, multipliers, ..options.clone() };
     quantize_activations(graph, ranges, options)?;
     quantize_constants(graph, samples, options)?;
     graph.compact();

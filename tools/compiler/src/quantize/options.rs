@@ -14,6 +14,8 @@ use crate::ir::Graph;
 pub struct QuantizeOptions {
     /// How the scale of each weight channel is chosen.
     pub weights: WeightScale,
+    /// The multipliers that the scales of weights of 8 bits lead to.
+    pub multipliers: Multipliers,
     /// How weights are rounded to their grid, where there is calibration data.
     pub rounding: Rounding,
     /// Whether biases make up for mean errors, where there is calibration data.
@@ -91,6 +93,54 @@ pub enum WeightScale {
 pub struct UnknownWeightScale(String);
 
 impl UnknownWeightScale {
+    fn new(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+/// The multipliers by which accumulators become outputs. They follow from scales, of which those of
+/// the weights are free.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownMultipliers, parse_err_fn = UnknownMultipliers::new)]
+pub enum Multipliers {
+    /// Any number: weights have the finest scale.
+    #[default]
+    Any,
+    /// Multiples of 2^-16: scales of weights are coarser by an eighth at most, mostly by less than a
+    /// hundredth. Cores without a product of 64 bits multiply once instead of four times.
+    Short,
+    /// Short ones if that is worth it: if an output has few taps on average.
+    Auto,
+}
+
+/// The most taps per output, on average, with which short multipliers are worth it: beside more, what
+/// an output takes once is little.
+const FEW_TAPS: usize = 64;
+
+impl Multipliers {
+    /// The choice for a graph whose layers have no integers yet.
+    pub(crate) fn for_graph(self, graph: &Graph) -> Self {
+        if self != Self::Auto {
+            return self;
+        }
+        let layers = graph.nodes.iter().filter(|node| has_real_weights(graph, node));
+        let sizes = layers.map(|node| {
+            let (weights, output) = (graph.tensor(node.inputs[1]), graph.tensor(node.output));
+            let outputs: usize = output.shape.iter().product();
+            let channels = weights.shape.first().copied().unwrap_or(1).max(1);
+            (outputs, outputs * (weights.shape.iter().product::<usize>() / channels))
+        });
+        let (outputs, taps) = sizes.fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1));
+        if taps < FEW_TAPS * outputs { Self::Short } else { Self::Any }
+    }
+}
+
+/// A name that is no [`Multipliers`]'.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("unknown choice of multipliers `{0}`: choose any, short or auto")]
+pub struct UnknownMultipliers(String);
+
+impl UnknownMultipliers {
     fn new(name: &str) -> Self {
         Self(name.to_owned())
     }

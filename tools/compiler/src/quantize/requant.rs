@@ -11,6 +11,9 @@
 //! would only cost bits of `m` — and checks 2. Since `m` is off by at most 1/2,
 //! `|requant(acc) − r · acc| ≤ 1/2 + |acc| · 2^(shift − 33)`; for results within the 256 values of
 //! an 8-bit activation the second term is at most `2^-25 / |r|`, and 1/4 for any.
+//!
+//! A ratio that is a multiple of 2^-16 but for the rounding of its scales to single precision counts as
+//! that multiple: some kernels are faster with such a multiplier.
 
 use thiserror::Error;
 
@@ -136,13 +139,22 @@ fn scale(ratios: &[f64]) -> Result<Requant, RequantError> {
         return Err(RequantError::NotFinite { index, ratio });
     }
     let multiplier =
-        |ratio: f64, shift: u8| (ratio * f64::from(32 - i32::from(shift)).exp2()).round();
+        |ratio: f64, shift: u8| (rounded(ratio) * f64::from(32 - i32::from(shift)).exp2()).round();
     let (index, &ratio) = largest(ratios);
     let shift = (0..32)
         .find(|&shift| multiplier(ratio, shift).abs() <= f64::from(i32::MAX))
         .ok_or(RequantError::Overflow { index, ratio, max_abs_acc: 1 })?;
     let multipliers = ratios.iter().map(|&ratio| multiplier(ratio, shift) as i32).collect();
     Ok(Requant { shift, multipliers })
+}
+
+/// Three scales of single precision deviate by so much of their quotient, at most.
+const SCALE_ERROR: f64 = 3.0 * (f32::EPSILON / 2.0) as f64;
+
+/// The multiple of 2^-16 that a ratio is meant to be, or else the ratio.
+fn rounded(ratio: f64) -> f64 {
+    let multiple = (ratio * 65_536.0).round() / 65_536.0;
+    if (ratio - multiple).abs() <= SCALE_ERROR * ratio.abs() { multiple } else { ratio }
 }
 
 fn largest(ratios: &[f64]) -> (usize, &f64) {

@@ -121,6 +121,50 @@ fn least_error_weights_are_not_worse() {
 }
 
 #[test]
+fn scales_of_weights_lead_to_short_multipliers() {
+    let mut net = Net::default();
+    let x = net.input("x", &[1, 3]);
+    let rows = arr2(&[[1.0f32, -2.0, 0.3], [0.5, 0.25, 0.0], [1e-7, 0.0, 0.0]]);
+    let w = net.graph.add_constant("w", rows.clone().into_dyn());
+    let y = net.node("y", Op::Dense, &[x, w], &[1, 3]);
+    net.graph.outputs.push(y);
+    let ranges = [("x", Range::new(0.0, 2.55)), ("y", Range::new(-3.0, 3.1))];
+    let ranges: Ranges = ranges.into_iter().collect();
+    let multipliers = Multipliers::Short;
+    let options = QuantizeOptions { multipliers, ..QuantizeOptions::default() };
+    let mut graph = net.graph;
+    quantize(&mut graph, Some(&ranges), None, &options).unwrap();
+
+    let (weights, quant) = integers(&graph, 0, 1);
+    let steps = ["x", "y"].map(|name| f64::from(quant_of(&graph, name).scale()));
+    for (n, row) in rows.outer_iter().enumerate() {
+        let scale = f64::from(quant.scale_at(n));
+        let requant = requant::multipliers(&[steps[0] * scale / steps[1]], 1).unwrap();
+        assert_eq!(requant.multipliers[0] & 0xffff, 0, "row {n}");
+        let largest = row.iter().fold(0.0, |most, w| f64::from(w.abs()).max(most));
+        let finest = largest / 127.0;
+        assert!(n == 2 || (finest..1.02 * finest).contains(&scale), "row {n}: {scale}");
+        for (i, &w) in row.iter().enumerate() {
+            let rounded = f64::from(weights[3 * n + i]) * scale;
+            assert!(n == 2 || (rounded - f64::from(w)).abs() <= scale / 2.0, "row {n}");
+        }
+    }
+}
+
+#[test]
+fn short_multipliers_are_for_outputs_of_few_taps() {
+    let chosen = |taps: usize| {
+        let mut net = Net::default();
+        let x = net.input("x", &[1, taps]);
+        let w = net.graph.add_constant("w", ArrayD::ones(IxDyn(&[5, taps])));
+        net.node("y", Op::Dense, &[x, w], &[1, 5]);
+        Multipliers::Auto.for_graph(&net.graph)
+    };
+    assert_eq!(chosen(63), Multipliers::Short);
+    assert_eq!(chosen(64), Multipliers::Any);
+}
+
+#[test]
 fn channels_without_effect_keep_only_their_bias() {
     let mut net = Net::default();
     let x = net.input("x", &[1, 2]);

@@ -20,13 +20,15 @@ use rayon::prelude::*;
 use super::bias_correction::corrected;
 use super::replay::Moments;
 use super::rounding::Compensation;
-use super::{Levels, QuantizeError, QuantizeOptions, WeightScale};
+use super::{Levels, Multipliers, QuantizeError, QuantizeOptions, WeightScale};
 use crate::ir::{Constant, Graph, Node, Quant, Tensor, TensorId};
 
 /// The accumulator's unit in output steps.
 const FINEST_UNIT: f64 = 1.0 / 8192.0;
 /// The bias in units of the accumulator.
 const LARGEST_BIAS: f64 = 4_194_304.0;
+/// What short multipliers are multiples of.
+const SHORT_UNIT: f64 = 1.0 / 65_536.0;
 /// What a channel must be able to move its output by, in steps.
 const LEAST_EFFECT: f64 = 0.5;
 
@@ -107,7 +109,10 @@ fn real_weights(
     let outputs = reals.len_of(Axis(0));
     let biases = bias.as_ref().and_then(Tensor::real_values);
     let biases = biases.unwrap_or_else(|| ArrayD::zeros(IxDyn(&[outputs])));
-    let grid = Grid { choice: options.weights, levels };
+    // Kernels with inputs of 16 bits do not gain by it.
+    let is_short = options.multipliers == Multipliers::Short && steps.input_finer <= 1.0;
+    let unit = is_short.then(|| SHORT_UNIT * steps.output / steps.input);
+    let grid = Grid { choice: options.weights, levels, unit };
     let channel = |(n, row): (usize, ArrayViewD<f32>)| {
         let weights: Vec<f32> = row.iter().copied().collect();
         let group = n * compensations.len() / outputs.max(1);
@@ -194,12 +199,12 @@ impl Steps {
         let coarsest = (FINEST_UNIT * self.output_byte).max(bias.abs() / LARGEST_BIAS);
         let floor = coarsest / self.input_finer / self.input;
         if sum * self.input_limit < LEAST_EFFECT * self.output {
-            return Channel { scale: floor, integers: vec![0; weights.len()] };
+            return Channel { scale: grid.not_finer(floor), integers: vec![0; weights.len()] };
         }
         if let Some(compensation) = compensation {
             return grid.compensated(weights, floor, compensation);
         }
-        let scale = single(grid.scale(weights).max(floor));
+        let scale = grid.scale(weights, floor);
         let integers = weights.iter().map(|&w| grid.integer(w, scale)).collect();
         Channel { scale, integers }
     }
@@ -215,6 +220,8 @@ fn single(scale: f64) -> f64 {
 struct Grid {
     choice: WeightScale,
     levels: Levels,
+    /// What scales are multiples of, if they are.
+    unit: Option<f64>,
 }
 
 /// Fractions of the full scale that are tried.
@@ -233,29 +240,37 @@ impl Grid {
         largest / f64::from(self.levels.largest())
     }
 
-    fn scale(self, weights: &[f32]) -> f64 {
-        let full = self.full_scale(weights);
+    /// The finest of the possible scales that is not finer than one.
+    fn not_finer(self, scale: f64) -> f64 {
+        self.unit.map_or(scale, |unit| unit * (scale / unit).ceil())
+    }
+
+    /// The scale for weights that are rounded to the nearest integer, `floor` at least.
+    fn scale(self, weights: &[f32], floor: f64) -> f64 {
         let error = |scale: &f64| -> f64 {
             let off = |&w: &f32| f64::from(w) - f64::from(self.integer(w, *scale)) * scale;
             weights.iter().map(|w| off(w).powi(2)).sum()
         };
-        let least = |a: &f64, b: &f64| error(a).total_cmp(&error(b));
-        match self.choice {
-            WeightScale::MaxAbs => full,
-            WeightScale::Mse => fractions(full, CANDIDATES).min_by(least).unwrap_or(full),
-        }
+        let tried = self.candidates(weights, floor, CANDIDATES);
+        let least = tried.into_iter().min_by(|a, b| error(a).total_cmp(&error(b)));
+        least.unwrap_or_else(|| unreachable!("one scale at least is tried"))
+    }
+
+    /// The scales to choose from, `floor` at least: up to `count` of them.
+    fn candidates(self, weights: &[f32], floor: f64, count: u32) -> Vec<f64> {
+        let full = self.full_scale(weights);
+        let scales = match self.choice {
+            WeightScale::MaxAbs => vec![full],
+            WeightScale::Mse => fractions(full, count).collect(),
+        };
+        scales.into_iter().map(|scale| single(self.not_finer(scale.max(floor)))).collect()
     }
 
     /// Rounds so that errors compensate each other. The error which the scale is chosen by is then
     /// that of the outputs.
     fn compensated(self, weights: &[f32], floor: f64, compensation: &Compensation) -> Channel {
-        let full = self.full_scale(weights);
-        let tried = match self.choice {
-            WeightScale::MaxAbs => vec![full],
-            WeightScale::Mse => fractions(full, COMPENSATED_CANDIDATES).collect(),
-        };
+        let tried = self.candidates(weights, floor, COMPENSATED_CANDIDATES);
         let rounded = tried.into_iter().map(|scale| {
-            let scale = single(scale.max(floor));
             let rounded = compensation.round(weights, scale, self.levels);
             (rounded.error * scale * scale, Channel { scale, integers: rounded.integers })
         });

@@ -26,8 +26,8 @@ use crate::metadata::Provenance;
 use crate::onnx::Model;
 use crate::plan::Optimize;
 use crate::quantize::{
-    LayerLevels, Levels, QuantizeOptions, Rounding, WeightScale, WeightStatistics, WideLayers,
-    choose_wide, probe,
+    LayerLevels, Levels, Multipliers, QuantizeOptions, Rounding, WeightScale, WeightStatistics,
+    WideLayers, choose_wide, probe,
 };
 use allocate::{Choice, Step, steps};
 pub use error::SearchError;
@@ -140,7 +140,7 @@ pub fn search(
     })?;
     let (graph, ranges) = (&calibrated.graph, calibrated.ranges.as_ref());
     let wide = choose_wide(graph, ranges, Some(calibration), &options.quantize.wide);
-    let quantize = method(wide?);
+    let quantize = method(wide?, options.quantize.multipliers.for_graph(graph));
     let options = Options { quantize, compress, ..options.clone() };
     let mut search = Search {
         bench: Bench::new(model, &calibrated, (calibration, data), &options)?,
@@ -165,9 +165,10 @@ pub fn search(
 }
 
 /// How weights become integers in every network that is tried.
-fn method(wide: WideLayers) -> QuantizeOptions {
+fn method(wide: WideLayers, multipliers: Multipliers) -> QuantizeOptions {
     QuantizeOptions {
         weights: WeightScale::Mse,
+        multipliers,
         rounding: Rounding::Gptq,
         bias_correction: true,
         levels: LayerLevels::default(),

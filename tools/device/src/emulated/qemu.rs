@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Machine;
-use super::gdb::{Gdb, is_halt};
+use super::gdb::{Gdb, LIMIT, is_halt};
 use fixie_emulator::EmulatorError;
 use fixie_emulator::board::Emulator;
 
@@ -199,7 +199,7 @@ impl Machine for Qemu {
         let start = Instant::now();
         // The reset happens when the emulator comes to it.
         while self.gdb.register(PC)? == NOWHERE {
-            if start.elapsed() > Duration::from_secs(1) {
+            if start.elapsed() > LIMIT {
                 return Err(io::ErrorKind::TimedOut.into());
             }
         }

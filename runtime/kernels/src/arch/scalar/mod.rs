@@ -27,7 +27,7 @@ pub struct Scalar;
 /// The whole pieces of `len` items of a slice, one behind the other. Unlike `chunks_exact` it has
 /// no panicking path: a length of 0 gives no pieces.
 #[inline(always)]
-fn pieces<T>(slice: &[T], len: usize) -> impl Iterator<Item = &[T]> {
+pub fn pieces<T>(slice: &[T], len: usize) -> impl Iterator<Item = &[T]> {
     let mut rest = slice;
     iter::from_fn(move || {
         let (piece, behind) = rest.split_at_checked(len).filter(|_| len != 0)?;

@@ -17,6 +17,9 @@ struct ExpandArgs {
 struct ChannelsArgs {
     /// The pixels' outputs, a byte per channel.
     out: [*mut i8; BLOCK],
+    /// Whether products are short, 0 or 1.
+    #[cfg(fixie_armv6m)]
+    is_short: u32,
     zero: i32,
     /// 32 bytes per group of four taps.
     patch: *const u32,
@@ -57,6 +60,8 @@ pub fn channels(filters: &Filters<'_>, patch: &[u32], out: [Dst<'_>; BLOCK]) -> 
     let (weights, patch) = (filters.stream().as_ptr_range(), patch.as_ptr_range());
     let args = ChannelsArgs {
         out: out.map(|out| out.as_mut_ptr()),
+        #[cfg(fixie_armv6m)]
+        is_short: filters.is_short().into(),
         zero: filters.zero().into(),
         patch: patch.start,
         weights_end: weights.end,

@@ -36,14 +36,16 @@ fixie_blocked_expand:
 @ r0 patch, r1 weights, r2-r5 two taps of the four pixels, r6 weight, r8-r11 sums,
 @ r12 BIAS in both halves, lr patch end
 @ The stack starts with the pixels' outputs, as the arguments do.
-    .equ ROUNDING, 16       @ zero point and half of the rounding, both shifted up by 16
-    .equ PATCH, 20
-    .equ WEIGHTS_END, 24
-    .equ ENTRY, 28          @ where to enter the loop
-    .equ SKIPPED, 32        @ bytes of weights of what is skipped there
-    .equ EXCESS, 36         @ what BIAS adds to each sum
-    .equ MULTIPLIER, 40
-    .equ FRAME, 44
+    .equ IS_SHORT, 16       @ whether products are short
+    .equ ROUNDING, 20       @ zero point and half of the rounding, both shifted up by 16
+    .equ PATCH, 24
+    .equ WEIGHTS_END, 28
+    .equ ENTRY, 32          @ where to enter the loop
+    .equ SKIPPED, 36        @ bytes of weights of what is skipped there
+    .equ EXCESS, 40         @ what BIAS adds to each sum
+    .equ MULTIPLIER, 44
+    .equ CHANNEL, 48        @ counted from 0
+    .equ FRAME, 52
     .equ UNROLL, 4
     .equ QUAD_BYTES, 84
     .equ BIAS, 32640        @ the products of two taps are from -32512 to 32768
@@ -76,9 +78,14 @@ fixie_blocked_expand:
     .macro OUTPUT sum, out
     REQUANTIZE \sum
     ldr     r0, [sp, #\out]
-    strb    r2, [r0]
-    adds    r0, r0, #1
-    str     r0, [sp, #\out]
+    ldr     r3, [sp, #CHANNEL]
+    strb    r2, [r0, r3]
+    .endm
+
+    .macro OUTPUT_SHORT sum, out
+    REQUANTIZE_SHORT \sum
+    ldr     r0, [sp, #\out]
+    strb    r2, [r0, r3]
     .endm
 
     .section .text.fixie_blocked_channels, "ax", %progbits
@@ -94,8 +101,8 @@ fixie_blocked_channels:
     push    {r4-r7}
     sub     sp, sp, #FRAME
     mov     r1, sp
-    ldmia   r0!, {r2-r5}
-    stmia   r1!, {r2-r5}
+    ldmia   r0!, {r2-r6}
+    stmia   r1!, {r2-r6}
     ldmia   r0!, {r2-r5}
     lsls    r2, r2, #16
     ldr     r6, =1 << 15
@@ -114,6 +121,8 @@ fixie_blocked_channels:
     adds    r5, r5, r3
     adds    r5, r5, #1
     stmia   r1!, {r5-r7}
+    movs    r5, #0
+    str     r5, [sp, #CHANNEL]
     ldmia   r0!, {r1, r2}
     mov     lr, r1
     mov     r1, r2
@@ -148,12 +157,25 @@ fixie_blocked_channels:
     b       2b
 3:  ldr     r5, [sp, #MULTIPLIER]
     ldr     r6, [sp, #ROUNDING]
-    uxth    r4, r5
+    ldr     r0, [sp, #IS_SHORT]
+    cmp     r0, #0
+    beq     5f
+    asrs    r5, r5, #16
+    movs    r4, #127
+    ldr     r3, [sp, #CHANNEL]
+    OUTPUT_SHORT r8, 0
+    OUTPUT_SHORT r9, 4
+    OUTPUT_SHORT r10, 8
+    OUTPUT_SHORT r11, 12
+    b       6f
+5:  uxth    r4, r5
     asrs    r5, r5, #16
     OUTPUT  r8, 0
     OUTPUT  r9, 4
     OUTPUT  r10, 8
     OUTPUT  r11, 12
+6:  adds    r3, r3, #1
+    str     r3, [sp, #CHANNEL]
     ldr     r2, [sp, #WEIGHTS_END]
     cmp     r1, r2
     beq     4f

@@ -1,6 +1,7 @@
 //! The loop of `Depthwise`: some channels of a pixel, whose taps are looked up in a table.
 
 use crate::arch::depthwise::{Channels, Taps};
+use crate::arch::products::Products;
 use crate::arch::scalar;
 use crate::arch::view::Dst;
 
@@ -33,6 +34,9 @@ struct Args {
     zero: i32,
     #[cfg(fixie_armv7m)]
     shift: u32,
+    /// Whether products are short, 0 or 1.
+    #[cfg(fixie_armv6m)]
+    is_short: u32,
     /// Taps of the first pass that are not there: with them they are whole passes.
     skipped: usize,
 }
@@ -48,7 +52,10 @@ pub fn pixels(channels: &Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>) ->
         && taps.padding().len() == count
         && taps.pixels().checked_mul(count)? <= out.len();
     fits.then_some(())?;
-    if count < BLOCK || !is_narrow(channels) {
+    // Where a product of 32 bits is all there is, not every sum can be requantised.
+    let is_narrow = !cfg!(fixie_armv6m)
+        || (channels.products() <= Products::Narrow && channels.requantizer().shift == 0);
+    if count < BLOCK || !is_narrow {
         return scalar::depthwise_pixels(channels, taps, out);
     }
     let source = taps.memory().as_ptr();
@@ -70,6 +77,8 @@ pub fn pixels(channels: &Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>) ->
         zero: requantizer.zero.into(),
         #[cfg(fixie_armv7m)]
         shift: requantizer.shift.into(),
+        #[cfg(fixie_armv6m)]
+        is_short: (channels.products() == Products::Short).into(),
         skipped,
     };
     // Channels that are no whole block are computed with some before them once more.
@@ -101,24 +110,4 @@ pub fn pixels(channels: &Channels<'_>, taps: &mut Taps<'_, '_>, out: Dst<'_>) ->
         }
     }
     Some(())
-}
-
-/// Whether the loop can requantise the sums of all channels: always.
-#[cfg(fixie_armv7m)]
-fn is_narrow(_channels: &Channels<'_>) -> bool {
-    true
-}
-
-/// Whether the loop can requantise the sums of all channels: they must be shorter than 23 bits and
-/// the multipliers far enough from 32.
-#[cfg(fixie_armv6m)]
-fn is_narrow(channels: &Channels<'_>) -> bool {
-    use fixie_format::op::blocked::{MULTIPLIER_LIMIT, SUM_LIMIT};
-    /// The largest product of two numbers of 8 bits.
-    const PRODUCT: u64 = 1 << 14;
-    let products = (channels.taps() as u64).saturating_mul(PRODUCT);
-    let (bias, multiplier) = channels.largest();
-    channels.requantizer().shift == 0
-        && products.saturating_add(bias.into()) < SUM_LIMIT as u64
-        && multiplier < MULTIPLIER_LIMIT as u32
 }

@@ -15,8 +15,9 @@
     .equ DW_TABLE_END, 28
     .equ DW_CHANNELS, 32
     .equ DW_ROUNDING, 36    @ zero point and half of the rounding, both shifted up by 16
-    .equ DW_ENTRY, 40       @ in the arguments: taps that the first pass skips; then where to enter
-    .equ DW_FRAME, 44
+    .equ DW_IS_SHORT, 40    @ whether products are short
+    .equ DW_ENTRY, 44       @ in the arguments: taps that the first pass skips; then where to enter
+    .equ DW_FRAME, 48
     .equ DW_TAP_BYTES, 42
 
     .macro DW_TAP
@@ -48,7 +49,13 @@
     uxth    r4, r5
     asrs    r5, r5, #16
     REQUANTIZE \sum
-    ldr     r0, [sp, #DW_OUT]
+    strb    r2, [r0, #\at]
+    .endm
+
+    .macro DW_OUTPUT_SHORT sum, at
+    ldmia   r1!, {r5}
+    asrs    r5, r5, #16
+    REQUANTIZE_SHORT \sum
     strb    r2, [r0, #\at]
     .endm
 
@@ -67,17 +74,17 @@ fixie_depthwise_channels:
     mov     r1, sp
     ldmia   r0!, {r2-r7}
     stmia   r1!, {r2-r7}
-    ldmia   r0!, {r2-r6}
+    ldmia   r0!, {r2-r7}
     mov     lr, r4
     lsls    r5, r5, #16
-    ldr     r7, =1 << 15
-    adds    r5, r5, r7
-    movs    r7, #DW_TAP_BYTES
-    muls    r6, r7, r6
-    adr     r7, 2f
-    adds    r6, r6, r7
-    adds    r6, r6, #1
-    stmia   r1!, {r2-r6}
+    ldr     r0, =1 << 15
+    adds    r5, r5, r0
+    movs    r0, #DW_TAP_BYTES
+    muls    r7, r0, r7
+    adr     r0, 2f
+    adds    r7, r7, r0
+    adds    r7, r7, #1
+    stmia   r1!, {r2-r7}
 
 1:  ldr     r0, [sp, #DW_BIAS]
     ldmia   r0!, {r1-r4}
@@ -104,11 +111,21 @@ fixie_depthwise_channels:
     bne     2b
     ldr     r1, [sp, #DW_MULTIPLIERS]
     ldr     r6, [sp, #DW_ROUNDING]
-    DW_OUTPUT r9, 0
+    ldr     r0, [sp, #DW_OUT]
+    ldr     r2, [sp, #DW_IS_SHORT]
+    cmp     r2, #0
+    beq     4f
+    movs    r4, #127
+    DW_OUTPUT_SHORT r9, 0
+    DW_OUTPUT_SHORT r10, 1
+    DW_OUTPUT_SHORT r11, 2
+    DW_OUTPUT_SHORT r12, 3
+    b       5f
+4:  DW_OUTPUT r9, 0
     DW_OUTPUT r10, 1
     DW_OUTPUT r11, 2
     DW_OUTPUT r12, 3
-    str     r1, [sp, #DW_MULTIPLIERS]
+5:  str     r1, [sp, #DW_MULTIPLIERS]
     adds    r0, r0, #4
     str     r0, [sp, #DW_OUT]
     ldr     r1, [sp, #DW_BASE]

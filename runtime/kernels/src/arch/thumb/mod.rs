@@ -34,6 +34,7 @@ pub struct Thumb;
 
 impl Isa for Thumb {
     const NAME: &'static str = "thumb";
+    const MEASURES_PRODUCTS: bool = cfg!(fixie_armv6m);
 
     fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
         dense::dot_1x4(patch, rows)

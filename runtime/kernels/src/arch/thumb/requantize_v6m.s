@@ -26,3 +26,18 @@
     eors    r2, r2, r3
 9:
     .endm
+
+@ Requantises a sum to r2 where its product with the upper half of the multiplier, in r5, is all there
+@ is and stays within 32 bits. r4 is 127, r6 as above. Uses r7.
+    .macro REQUANTIZE_SHORT sum
+    mov     r2, \sum
+    muls    r2, r5, r2
+    adds    r2, r2, r6
+    asrs    r2, r2, #16
+    sxtb    r7, r2
+    cmp     r7, r2
+    beq     9f
+    asrs    r2, r2, #31
+    eors    r2, r2, r4
+9:
+    .endm
