@@ -65,14 +65,8 @@ impl Kind {
             Self::DepthwiseColumn => {
                 let kernel = random.within(1..=17);
                 let output = random.within(1..=12);
-                let rows = Axis {
-                    input: kernel + output - 1,
-                    output,
-                    kernel,
-                    stride: 1,
-                    dilation: 1,
-                    pad: 0,
-                };
+                let inside = Axis { input: kernel + output - 1, output, kernel, ..Axis::POINT };
+                let rows = if random.one_in(2) { inside } else { Axis::any(random) };
                 depthwise(random, [rows, Axis::POINT])
             }
             Self::DepthwiseAny => {

@@ -7,6 +7,7 @@ use fixie_format::op;
 use crate::arch::Isa;
 use crate::arch::depthwise::Channels;
 use crate::arch::taps::{MAX_CHANNELS, MAX_TAPS, Scene, TapFilters, TapStrip};
+use crate::arch::view::Dst;
 use crate::memory::DstRows;
 use crate::ops::patch::Patches;
 use crate::requantize::Requantizer;
@@ -21,11 +22,16 @@ pub fn strips<I: Isa>(
     output: &DstRows<'_>,
 ) -> Option<()> {
     let bounds = (params.act_min, params.act_max);
+    let padding = [patches.pad_value; MAX_CHANNELS];
+    let scene = Scene { source: patches.memory, padding: &padding };
+    let mut table = [0; MAX_TAPS];
+    let table = table.get_mut(..channels.taps())?;
     for first in (0..channels.count()).step_by(MAX_CHANNELS) {
         let some = first..channels.count().min(first.saturating_add(MAX_CHANNELS));
         let filters = filters(channels, some, bounds)?;
+        let mut strips = Strips { patches, filters, scene, first, table: &mut *table };
         for y in rows.clone() {
-            row::<I>(patches, &filters, first, (y, output))?;
+            strips.row::<I>(y, output.row(y)?)?;
         }
     }
     Some(())
@@ -45,33 +51,41 @@ fn filters<'a>(
     )
 }
 
-/// The channels from `first` on of output row `y`.
-fn row<I: Isa>(
-    patches: &Patches<'_>,
-    filters: &TapFilters<'_>,
+/// Some channels of a depthwise convolution.
+struct Strips<'k, 'a, 't> {
+    patches: &'k Patches<'a>,
+    filters: TapFilters<'k>,
+    scene: Scene<'k>,
+    /// The first channel.
     first: usize,
-    (y, output): (usize, &DstRows<'_>),
-) -> Option<()> {
-    let window = &patches.window;
-    let out_c = usize::from(window.out_c);
-    let padding = [patches.pad_value; MAX_CHANNELS];
-    let scene = Scene { source: patches.memory, padding: &padding };
-    let step = usize::from(window.stride_w).checked_mul(out_c)?;
-    let mut table = [0; MAX_TAPS];
-    let table = table.get_mut(..filters.taps())?;
-    let row = output.row(y)?;
-    let mut x = 0;
-    while x < usize::from(window.out_w) {
-        let sees_padding = positions(patches, (y, x), (first, scene.padding_position()), table)?;
-        let pixels =
-            if sees_padding { 1 } else { patches.pixels_inside(x, patches.left(x) as usize)? };
-        let at = x.checked_mul(out_c)?.checked_add(first)?;
-        let out = row.slice(at, row.len().checked_sub(at)?)?;
-        let strip = TapStrip::new(filters, (scene, &*table), (out, out_c), (pixels, step))?;
-        I::depthwise_strip(filters, &strip)?;
-        x = x.checked_add(pixels)?;
+    /// Where the taps of a pixel lie.
+    table: &'t mut [usize],
+}
+
+impl Strips<'_, '_, '_> {
+    /// The channels of output row `y`.
+    fn row<I: Isa>(&mut self, y: usize, row: Dst<'_>) -> Option<()> {
+        let Self { patches, filters, scene, first, .. } = *self;
+        let window = &patches.window;
+        let out_c = usize::from(window.out_c);
+        let step = usize::from(window.stride_w).checked_mul(out_c)?;
+        let mut x = 0;
+        while x < usize::from(window.out_w) {
+            let position = (first, scene.padding_position());
+            let sees_padding = positions(patches, (y, x), position, self.table)?;
+            let pixels = if sees_padding {
+                1
+            } else {
+                patches.pixels_inside(x, patches.left(x) as usize)?
+            };
+            let at = x.checked_mul(out_c)?.checked_add(first)?;
+            let out = row.slice(at, row.len().checked_sub(at)?)?;
+            let strip = TapStrip::new(&filters, (scene, self.table), (out, out_c), (pixels, step))?;
+            I::depthwise_strip(&filters, &strip)?;
+            x = x.checked_add(pixels)?;
+        }
+        Some(())
     }
-    Some(())
 }
 
 /// Where the taps of the output pixel at `(y, x)` see channel `first`: `padding` for padding.
