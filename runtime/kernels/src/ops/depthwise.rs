@@ -278,15 +278,20 @@ mod tests {
         const READS_STRIPS: bool = true;
     }
 
+    /// With strips and without.
+    fn all_are_the_definition(layer: &Layer) -> Result<(), TestCaseError> {
+        let expected = layer.expected();
+        let found = layer.run::<Depthwise<Strips>>(Opcode::Depthwise);
+        prop_assert_eq!(found.as_ref(), Some(&expected));
+        prop_assert_eq!(layer.run::<Depthwise>(Opcode::Depthwise), Some(expected));
+        Ok(())
+    }
+
     proptest! {
         #[test]
         fn it_is_the_definition(window in windows(), multiplier in 1u16..4, traits in traits()) {
             let window = op::Window { out_c: window.in_c * multiplier, ..window };
-            let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
-            let expected = layer.expected();
-            let found = layer.run::<Depthwise<Strips>>(Opcode::Depthwise);
-            prop_assert_eq!(found.as_ref(), Some(&expected));
-            prop_assert_eq!(layer.run::<Depthwise>(Opcode::Depthwise), Some(expected));
+            all_are_the_definition(&Layer::new(window, Traits { groups: window.in_c, ..traits }))?;
         }
 
         #[test]
@@ -296,10 +301,7 @@ mod tests {
             let window = op::Window { in_w: 1, out_w: 1, kernel_w: 1, pad_left: 0, ..window };
             let window = op::Window { out_c: window.in_c * multiplier, ..window };
             let layer = Layer::new(window, Traits { groups: window.in_c, ..traits });
-            let expected = layer.expected();
-            let found = layer.run::<Depthwise<Strips>>(Opcode::Depthwise);
-            prop_assert_eq!(found.as_ref(), Some(&expected));
-            prop_assert_eq!(layer.run::<Depthwise>(Opcode::Depthwise), Some(expected));
+            all_are_the_definition(&layer)?;
             let [found, expected] =
                 layer.run_on_rings::<Depthwise>(Opcode::Depthwise, ring_rows).unwrap();
             prop_assert_eq!(found, expected);
