@@ -33,6 +33,7 @@ impl<'a> Filters<'a> {
     }
 
     /// Finds out whether products are [`Products::Short`].
+    #[must_use]
     pub fn measured(self) -> Self {
         // In most layers in which they are not, the first channel says so.
         if self.stream.get(1).is_some_and(|multiplier| multiplier & 0xffff != 0) {

@@ -32,6 +32,7 @@ impl<'a> Channels<'a> {
     }
 
     /// Finds out what products take.
+    #[must_use]
     pub fn measured(self) -> Self {
         let constants = self.bias.iter().copied().zip(self.multipliers.iter().copied());
         Self { products: Products::of(self.taps(), constants), ..self }

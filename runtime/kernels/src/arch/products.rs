@@ -30,7 +30,7 @@ impl Products {
             bits |= channel.1;
         }
         let sum = (taps as u64).saturating_mul(PRODUCT).saturating_add(bias.into());
-        if bits & 0xffff == 0 && sum.saturating_mul((multiplier >> 16).into()) < SHORT_LIMIT {
+        if bits as u16 == 0 && sum.saturating_mul((multiplier >> 16).into()) < SHORT_LIMIT {
             Self::Short
         } else if sum < SUM_LIMIT as u64 && multiplier < MULTIPLIER_LIMIT as u32 {
             Self::Narrow

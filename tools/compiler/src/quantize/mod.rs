@@ -121,7 +121,7 @@ pub fn quantize(
 ) -> Result<(), QuantizeError> {
     let wide = choose_wide(graph, ranges, samples, &options.wide)?;
     let multipliers = options.multipliers.for_graph(graph);
-    let options = &QuantizeOptions { wide, multipliers, ..options.clone() };
+    let options = &QuantizeOptions { multipliers, wide, ..options.clone() };
     quantize_activations(graph, ranges, options)?;
     quantize_constants(graph, samples, options)?;
     graph.compact();
