@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod calibrate;
+pub mod choice;
 pub mod compile;
 pub mod cost;
 pub mod data;

@@ -6,11 +6,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use thiserror::Error;
-
 use super::Range;
 use super::divergence::least_divergence_range;
 use super::histogram::{Bin, Histogram};
+use crate::choice::UnknownName;
 
 /// How the range of an activation is chosen from its observed values.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -58,19 +57,13 @@ impl fmt::Display for Calibrator {
     }
 }
 
-/// A name that is no calibrator's.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "unknown calibrator `{0}`: choose minmax, percentile, percentile:P with 50 < P <= 100, mse or \
-     entropy"
-)]
-pub struct UnknownCalibrator(String);
+const NAMES: &str = "minmax, percentile, percentile:P with 50 < P <= 100, mse or entropy";
 
 impl FromStr for Calibrator {
-    type Err = UnknownCalibrator;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, UnknownCalibrator> {
-        let unknown = || UnknownCalibrator(name.to_owned());
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let unknown = || UnknownName::new("calibrator", name, NAMES);
         match name.split_once(':') {
             None if name == "minmax" => Ok(Self::MinMax),
             None if name == "mse" => Ok(Self::Mse),

@@ -19,7 +19,7 @@ use ndarray::ArrayD;
 use rayon::prelude::*;
 use thiserror::Error;
 
-pub use calibrator::{Calibrator, UnknownCalibrator};
+pub use calibrator::Calibrator;
 pub use histogram::{Bucket, Histogram};
 
 /// Real numbers from `min` to `max`; zero is among them.

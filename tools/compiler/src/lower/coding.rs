@@ -6,13 +6,13 @@ use fixie_format::op::paired::TAP_ALIGN;
 use fixie_format::{Opcode, Record, op};
 use fixie_kernels::layout::{self, Constants};
 use strum::{Display, EnumString};
-use thiserror::Error;
 
 use super::multiplier;
+use crate::choice::UnknownName;
 
 /// How the constants of convolutions are made smaller. The outputs stay the same byte for byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString)]
-#[strum(serialize_all = "lowercase", parse_err_ty = UnknownCompress, parse_err_fn = UnknownCompress::new)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownName, parse_err_fn = unknown_compress)]
 pub enum Compress {
     /// Not at all: they need neither instructions nor scratch memory.
     #[default]
@@ -37,15 +37,8 @@ impl Compress {
     }
 }
 
-/// A name that is no [`Compress`]'s.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown way to compress `{0}`: choose packed, coded, smallest or none")]
-pub struct UnknownCompress(String);
-
-impl UnknownCompress {
-    fn new(name: &str) -> Self {
-        Self(name.to_owned())
-    }
+fn unknown_compress(name: &str) -> UnknownName {
+    UnknownName::new("way to compress", name, "packed, coded, smallest or none")
 }
 
 /// A stream must save at least this part of the constants.

@@ -24,7 +24,7 @@ mod window;
 
 use std::collections::{BTreeSet, HashMap};
 
-pub use coding::{Compress, UnknownCompress};
+pub use coding::Compress;
 pub use error::LowerError;
 use fixie_format::table::Dtype;
 use fixie_format::{Opcode, op};

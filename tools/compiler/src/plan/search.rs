@@ -8,11 +8,11 @@ use std::str::FromStr;
 use fixie_format::Opcode;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 
 use super::place::Effort;
 use super::schedule::{Choice, Group, is_group, most_channels};
 use super::{arrange, cost};
+use crate::choice::UnknownName;
 use crate::lower::program::{Params, Program, ProgramOp};
 
 /// What a plan may spend instructions on.
@@ -32,21 +32,16 @@ pub enum Optimize {
     Size,
 }
 
-/// A name that is no [`Optimize`]'s.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown goal `{0}`: choose latency, balanced, ram or size")]
-pub struct UnknownGoal(String);
-
 impl FromStr for Optimize {
-    type Err = UnknownGoal;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, UnknownGoal> {
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
         match name {
             "latency" => Ok(Self::Latency),
             "balanced" => Ok(Self::Balanced),
             "ram" => Ok(Self::Ram),
             "size" => Ok(Self::Size),
-            _ => Err(UnknownGoal(name.to_owned())),
+            _ => Err(UnknownName::new("goal", name, "latency, balanced, ram or size")),
         }
     }
 }

@@ -34,8 +34,7 @@ pub(crate) use activations::affine;
 pub use entropy::WeightStatistics;
 pub use levels::{LayerLevels, Levels, UnknownLevels};
 pub use options::{
-    Multipliers, QuantizeOptions, Rounding, UnknownMultipliers, UnknownRounding,
-    UnknownWeightScale, WeightScale, WideLayers,
+    Multipliers, QuantizeOptions, Rounding, WeightScale, WideLayers,
 };
 use replay::Replay;
 pub use sensitivity::{Probe, probe};

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use strum::{Display, EnumString};
-use thiserror::Error;
 
 use super::QuantizeError;
 use super::levels::{LayerLevels, has_real_weights};
+use crate::choice::UnknownName;
 use crate::ir::Graph;
 
 /// Choices of quantisation.
@@ -78,7 +78,7 @@ impl WideLayers {
 
 /// How the scale of a channel of weights is chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString)]
-#[strum(serialize_all = "lowercase", parse_err_ty = UnknownWeightScale, parse_err_fn = UnknownWeightScale::new)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownName, parse_err_fn = unknown_weight_scale)]
 pub enum WeightScale {
     /// The largest weight is represented exactly.
     #[default]
@@ -87,21 +87,14 @@ pub enum WeightScale {
     Mse,
 }
 
-/// A name that is no [`WeightScale`]'s.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown choice of weight scales `{0}`: choose maxabs or mse")]
-pub struct UnknownWeightScale(String);
-
-impl UnknownWeightScale {
-    fn new(name: &str) -> Self {
-        Self(name.to_owned())
-    }
+fn unknown_weight_scale(name: &str) -> UnknownName {
+    UnknownName::new("choice of weight scales", name, "maxabs or mse")
 }
 
 /// The multipliers by which accumulators become outputs. They follow from scales, of which those of
 /// the weights are free.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString)]
-#[strum(serialize_all = "lowercase", parse_err_ty = UnknownMultipliers, parse_err_fn = UnknownMultipliers::new)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownName, parse_err_fn = unknown_multipliers)]
 pub enum Multipliers {
     /// Any number: weights have the finest scale.
     #[default]
@@ -135,20 +128,13 @@ impl Multipliers {
     }
 }
 
-/// A name that is no [`Multipliers`]'.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown choice of multipliers `{0}`: choose any, short or auto")]
-pub struct UnknownMultipliers(String);
-
-impl UnknownMultipliers {
-    fn new(name: &str) -> Self {
-        Self(name.to_owned())
-    }
+fn unknown_multipliers(name: &str) -> UnknownName {
+    UnknownName::new("choice of multipliers", name, "any, short or auto")
 }
 
 /// How weights are rounded to integers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Display, EnumString)]
-#[strum(serialize_all = "lowercase", parse_err_ty = UnknownRounding, parse_err_fn = UnknownRounding::new)]
+#[strum(serialize_all = "lowercase", parse_err_ty = UnknownName, parse_err_fn = unknown_rounding)]
 pub enum Rounding {
     /// Each weight to the nearest.
     #[default]
@@ -157,13 +143,6 @@ pub enum Rounding {
     Gptq,
 }
 
-/// A name that is no [`Rounding`]'s.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("unknown rounding `{0}`: choose nearest or gptq")]
-pub struct UnknownRounding(String);
-
-impl UnknownRounding {
-    fn new(name: &str) -> Self {
-        Self(name.to_owned())
-    }
+fn unknown_rounding(name: &str) -> UnknownName {
+    UnknownName::new("rounding", name, "nearest or gptq")
 }
