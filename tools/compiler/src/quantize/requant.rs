@@ -148,12 +148,15 @@ fn scale(ratios: &[f64]) -> Result<Requant, RequantError> {
     Ok(Requant { shift, multipliers })
 }
 
+/// What short multipliers are multiples of.
+pub const SHORT_UNIT: f64 = 1.0 / 65_536.0;
+
 /// Three scales of single precision deviate by so much of their quotient, at most.
 const SCALE_ERROR: f64 = 3.0 * (f32::EPSILON / 2.0) as f64;
 
-/// The multiple of 2^-16 that a ratio is meant to be, or else the ratio.
+/// The multiple of [`SHORT_UNIT`] that a ratio is meant to be, or else the ratio.
 fn rounded(ratio: f64) -> f64 {
-    let multiple = (ratio * 65_536.0).round() / 65_536.0;
+    let multiple = (ratio / SHORT_UNIT).round() * SHORT_UNIT;
     if (ratio - multiple).abs() <= SCALE_ERROR * ratio.abs() { multiple } else { ratio }
 }
 

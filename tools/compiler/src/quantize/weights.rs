@@ -19,6 +19,7 @@ use rayon::prelude::*;
 
 use super::bias_correction::corrected;
 use super::replay::Moments;
+use super::requant::SHORT_UNIT;
 use super::rounding::Compensation;
 use super::{Levels, Multipliers, QuantizeError, QuantizeOptions, WeightScale};
 use crate::ir::{Constant, Graph, Node, Quant, Tensor, TensorId};
@@ -27,8 +28,6 @@ use crate::ir::{Constant, Graph, Node, Quant, Tensor, TensorId};
 const FINEST_UNIT: f64 = 1.0 / 8192.0;
 /// The bias in units of the accumulator.
 const LARGEST_BIAS: f64 = 4_194_304.0;
-/// What short multipliers are multiples of.
-const SHORT_UNIT: f64 = 1.0 / 65_536.0;
 /// What a channel must be able to move its output by, in steps.
 const LEAST_EFFECT: f64 = 0.5;
 
