@@ -23,6 +23,9 @@ struct Axis {
 }
 
 impl Axis {
+    /// A single pixel.
+    const POINT: Self = Self { kernel: 1, stride: 1, dilation: 1, before: 0, after: 0, input: 1 };
+
     fn reach(self) -> usize {
         self.dilation * (self.kernel - 1) + 1
     }
@@ -196,9 +199,12 @@ proptest! {
 
     #[test]
     fn depthwise_convolutions(
-        axes in axes(), channels in 2..=11usize, multiplier in 1..=3usize, bias: bool,
-        numbers in numbers(),
+        mut axes in axes(), column in prop::bool::weighted(0.25), channels in 2..=11usize,
+        multiplier in 1..=3usize, bias: bool, numbers in numbers(),
     ) {
+        if column {
+            axes = vec![axes[0], Axis::POINT];
+        }
         check(convolution(&axes, channels, (1, multiplier), bias, &numbers), numbers.seed)?;
     }
 

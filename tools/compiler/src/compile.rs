@@ -16,7 +16,7 @@ use crate::metadata::{Metadata, Provenance};
 use crate::onnx::{ImportError, Model, Reference};
 use crate::pack::pack;
 use crate::passes::{PassError, equalize, simplify};
-use crate::plan::{Optimize, Plan, plan};
+use crate::plan::{Optimize, Plan, plan, turn};
 use crate::quantize::{QuantizeError, QuantizeOptions, quantize};
 use crate::reduce::{Reduction, reduce};
 use crate::session::{Network, SessionError};
@@ -224,12 +224,13 @@ pub fn assemble(
     provenance: Provenance,
     options: &Options,
 ) -> Result<Compiled, CompileError> {
-    let (program, plan) = schedule(&graph, options)?;
+    let (mut program, mut plan) = schedule(&graph, options)?;
     if let Optimize::Within(budget) = options.optimize
         && plan.arena_len > budget
     {
         return Err(CompileError::RamBudget { needed: plan.arena_len, budget });
     }
+    turn(&mut program, &mut plan);
     let metadata = Metadata::describe(&graph, &program, &plan, (provenance, options.target));
     let packed = if options.strip { Vec::new() } else { metadata.pack()? };
     let image = pack(program, &plan, packed);

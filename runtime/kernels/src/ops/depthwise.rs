@@ -61,8 +61,6 @@ impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
     fn run(params: &op::Conv, rows: Range<usize>, memory: &mut Memory<'_>) -> Option<()> {
         let shape = Shape::new(params)?;
         let rings = Rings::new(params, memory.image())?;
-        let turned = turned(params, &rows, rings);
-        let (params, rows) = turned.as_ref().map_or((params, rows), |turned| (turned, 0..1));
         let (scratch, tensors) = memory.with_scratch(params.scratch)?;
         let (in_c, out_c) = (usize::from(params.window.in_c), usize::from(params.window.out_c));
         let (decoder, scratch) = decoder::<S>(params, &tensors, scratch)?;
@@ -104,29 +102,6 @@ impl<I: Isa, S: Storage> Operator for Depthwise<I, S> {
         }
         Some(())
     }
-}
-
-/// A column of pixels, computed at once, as the row that it is as well: rows have neighbours that can be
-/// computed together. `None` if it is none, or lies in a ring.
-fn turned(params: &op::Conv, rows: &Range<usize>, rings: Rings) -> Option<op::Conv> {
-    let window = params.window;
-    let is_column = (window.in_w, window.out_w, window.kernel_w, window.pad_left) == (1, 1, 1, 0)
-        && *rows == (0..usize::from(window.out_h))
-        && (rings.input, rings.output) == (0, 0);
-    let window = op::Window {
-        in_h: 1,
-        in_w: window.in_h,
-        out_h: 1,
-        out_w: window.out_h,
-        kernel_h: 1,
-        kernel_w: window.kernel_h,
-        stride_w: window.stride_h,
-        dilation_w: window.dilation_h,
-        pad_top: 0,
-        pad_left: window.pad_top,
-        ..window
-    };
-    is_column.then_some(op::Conv { window, ..*params })
 }
 
 /// The constants, decoded at the start of `scratch`, and the rest of that.
@@ -295,7 +270,7 @@ mod tests {
         }
 
         #[test]
-        fn columns_are_computed_as_rows(
+        fn columns_are_the_definition(
             window in windows(), multiplier in 1u16..4, traits in traits(), ring_rows in 1u16..6,
         ) {
             let window = op::Window { in_w: 1, out_w: 1, kernel_w: 1, pad_left: 0, ..window };

@@ -6,6 +6,7 @@
 //! row by row, so that only a few rows of the tensors between them exist at a time. The peak is
 //! compared with a lower bound: the most bytes alive at one moment.
 
+mod columns;
 mod cost;
 mod lifetime;
 mod place;
@@ -17,6 +18,7 @@ mod testing;
 
 use std::collections::HashMap;
 
+pub use columns::turn;
 use lifetime::{Lifetime, lifetimes, trails};
 use schedule::Choice;
 pub use schedule::{Group, Step};
