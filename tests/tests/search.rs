@@ -1,15 +1,17 @@
 //! The search for the smallest image, and the comparison of images layer by layer, on a model that
-//! the repository ships.
+//! the repository ships; and what the search makes of a large one (`shared_models`).
 
 use fixie_compiler::compile::{Compiled, Options, compile};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::debug::{Other, compare};
 use fixie_compiler::evaluate::evaluate;
 use fixie_compiler::onnx::{ImportOptions, Model};
+use fixie_compiler::plan::Optimize;
 use fixie_compiler::quantize::{LayerLevels, Levels, QuantizeOptions};
 use fixie_compiler::search::{Event, Found, Limits, Measure, SearchError, search};
 use fixie_compiler::session::Network;
-use fixie_tests::shipped;
+use fixie_compiler::target::Target;
+use fixie_tests::{shared_models, shipped};
 
 /// The digits model, its calibration samples and labelled samples.
 fn digits() -> (Model, Dataset, Dataset) {
@@ -77,6 +79,33 @@ fn what_is_out_of_reach_is_an_error() {
     assert!(matches!(error, SearchError::OutOfReach { .. }), "{error}");
     let error = error.to_string();
     assert!(error.contains("the smallest that keeps the accuracy has"), "{error}");
+}
+
+/// Keyword spotting: at most `share` of the plain image of 8 bits for a loss of at most `loss`.
+fn shrinks_keyword_spotting(loss: f64, share: f64) {
+    let Some(models) = shared_models("kws") else { return };
+    let folder = models.join("mlperf-tiny/kws");
+    let model = Model::load(folder.join("float.onnx"), &ImportOptions::default()).unwrap();
+    let data = |file: &str| Dataset::load(&folder.join(file), model.inputs()).unwrap();
+    let (calibration, labelled) = (data("calib.npz"), data("eval.npz"));
+    let plain = Options { optimize: Optimize::Size, ..Options::for_target(Target::CortexM4) };
+    let whole = compile(&model, Some(&calibration), &plain, &mut |_| {}).unwrap().image.len();
+    let limits = Limits { flash_bytes: None, loss: Some(loss) };
+    let choices = (&plain, limits);
+    let found = search(&model, &calibration, Some(&labelled), choices, &mut |_| true).unwrap();
+    let chosen = &found.report.frontier[found.report.chosen];
+    println!("kws: {} bytes of {whole}, loss {:.4}", chosen.image_bytes, chosen.loss);
+    assert!(chosen.image_bytes as f64 <= share * whole as f64 && chosen.loss <= loss);
+}
+
+#[test]
+fn keyword_spotting_shrinks_at_a_small_loss() {
+    shrinks_keyword_spotting(0.007, 0.58);
+}
+
+#[test]
+fn keyword_spotting_shrinks_more_at_a_larger_loss() {
+    shrinks_keyword_spotting(0.012, 0.5);
 }
 
 fn digits_image(bits: u8) -> Compiled {

@@ -239,7 +239,8 @@ pub fn assemble(
 }
 
 /// The operators and their plan, with the fewest bytes of constants. Of operators that run in several
-/// steps they are only packed: to decode them again for every few rows would take too long.
+/// steps they are only packed: to decode them again for every few rows would take too long. Where size
+/// comes first they are coded before there are steps, of which the plan then makes fewer.
 fn schedule(graph: &Graph, options: &Options) -> Result<(Program, Plan), LowerError> {
     let lower = |codable: &Codable| lower(graph, options.target, options.inputs, codable);
     let program = lower(&Codable::default())?;
@@ -249,7 +250,8 @@ fn schedule(graph: &Graph, options: &Options) -> Result<(Program, Plan), LowerEr
     let size = |program: &Program| program.ops.iter().map(|op| op.weight_bytes).sum::<usize>();
     let mut smallest = (program, plain);
     for &coding in options.compress.codings() {
-        let ops = (0..steps.len()).filter(|&op| steps[op] == 1 || coding == PACKED).collect();
+        let any = coding == PACKED || options.optimize == Optimize::Size;
+        let ops = (0..steps.len()).filter(|&op| any || steps[op] == 1).collect();
         let program = lower(&Codable { coding, ops })?;
         if size(&program) < size(&smallest.0) {
             let plan = plan(&program, options.optimize);

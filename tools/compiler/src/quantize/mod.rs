@@ -33,9 +33,7 @@ use thiserror::Error;
 pub(crate) use activations::affine;
 pub use entropy::WeightStatistics;
 pub use levels::{LayerLevels, Levels, UnknownLevels};
-pub use options::{
-    Multipliers, QuantizeOptions, Rounding, WeightScale, WideLayers,
-};
+pub use options::{Multipliers, QuantizeOptions, Rounding, WeightScale, WideLayers};
 use replay::Replay;
 pub use sensitivity::{Probe, probe};
 pub use wide_choice::choose_wide;

@@ -6,7 +6,9 @@
 //! 3. Networks along the path are made for real, with GPTQ and bias correction for each, and
 //!    evaluated: first at even distances, then between the last that is good enough and the first
 //!    that is not.
-//! 4. `frontier` chooses.
+//! 4. From the best of these on, further steps are tried one by one. Of a layer in which one costs too
+//!    much no further ones are taken, while those of the others go on.
+//! 5. `frontier` chooses.
 //!
 //! Nothing is random: the same model and data give the same result.
 
@@ -46,6 +48,8 @@ const PALETTES: [usize; 3] = [16, 8, 4];
 const SURVEY: usize = 12;
 /// Networks that are tried where it matters.
 const REFINEMENT: usize = 10;
+/// Steps that are tried one by one.
+const SINGLE_STEPS: usize = 24;
 /// Beyond so many times the loss that is allowed, nothing coarser is tried.
 const HOPELESS: f64 = 4.0;
 
@@ -146,6 +150,7 @@ pub fn search(
         bench: Bench::new(model, &calibrated, (calibration, data), &options)?,
         path: Vec::new(),
         points: BTreeMap::new(),
+        beside: Vec::new(),
         limits,
         complete: true,
         progress,
@@ -160,6 +165,7 @@ pub fn search(
         search.find_path(&calibrated, &baseline)?;
         search.survey()?;
         search.refine()?;
+        search.leave_path()?;
     }
     search.finish(&options)
 }
@@ -182,6 +188,8 @@ struct Search<'a> {
     path: Vec<(String, Step)>,
     /// The networks that were tried, by the number of steps taken.
     points: BTreeMap<usize, Point>,
+    /// Those beside the path.
+    beside: Vec<Point>,
     limits: Limits,
     complete: bool,
     progress: &'a mut dyn FnMut(Event) -> bool,
@@ -281,20 +289,77 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Takes the steps behind the best network on the path one by one, but those in layers where one
+    /// was too much; then those that are left, as long as there are any to take.
+    fn leave_path(&mut self) -> Result<(), SearchError> {
+        let Some(start) = self.best().filter(|_| self.limits.loss.is_some()) else { return Ok(()) };
+        let mut best = self.layers(start);
+        let mut steps = self.path[start..].to_vec();
+        loop {
+            let left = self.single_steps(&mut best, &steps)?;
+            if left.is_empty() || left.len() == steps.len() {
+                return Ok(());
+            }
+            steps = left;
+        }
+    }
+
+    /// Takes those of some steps from `best` that are not too much; those that are left to try.
+    fn single_steps(
+        &mut self,
+        best: &mut BTreeMap<String, Levels>,
+        steps: &[(String, Step)],
+    ) -> Result<Vec<(String, Step)>, SearchError> {
+        let mut left: Vec<(String, Step)> = Vec::new();
+        for (name, step) in steps {
+            let is_small = self.limits.flash_bytes.is_some() && self.within_limits();
+            if is_small || self.beside.len() == SINGLE_STEPS {
+                return Ok(Vec::new());
+            }
+            let mut layers = best.clone();
+            layers.insert(name.clone(), step.to.levels);
+            let is_tried = || self.all_points().iter().any(|point| point.layers == layers);
+            if left.iter().all(|(other, _)| other != name) && !is_tried() {
+                let Some(point) = self.try_layers(layers.clone())? else { return Ok(Vec::new()) };
+                self.beside.push(point);
+            }
+            if self.chosen().is_some_and(|point| point.layers == layers) {
+                *best = layers;
+            } else {
+                left.push((name.clone(), *step));
+            }
+        }
+        Ok(left)
+    }
+
     /// Makes and evaluates the network after so many steps; `None` if the search is interrupted.
     fn try_steps(&mut self, count: usize) -> Result<Option<Point>, SearchError> {
         if let Some(point) = self.points.get(&count) {
             return Ok(Some(point.clone()));
         }
-        let done = self.points.len() - 1;
-        let event = Event::Tried { done, total: SURVEY + REFINEMENT };
-        self.complete = self.complete && (self.progress)(event);
-        if !self.complete {
-            return Ok(None);
+        let point = self.try_layers(self.layers(count))?;
+        if let Some(point) = &point {
+            self.points.insert(count, point.clone());
         }
-        let point = self.bench.point(self.layers(count))?;
-        self.points.insert(count, point.clone());
-        Ok(Some(point))
+        Ok(point)
+    }
+
+    /// Makes and evaluates the network with these grids; `None` if the search is interrupted.
+    fn try_layers(
+        &mut self,
+        layers: BTreeMap<String, Levels>,
+    ) -> Result<Option<Point>, SearchError> {
+        let done = self.points.len() - 1 + self.beside.len();
+        let event = Event::Tried { done, total: SURVEY + REFINEMENT + SINGLE_STEPS };
+        self.complete = self.complete && (self.progress)(event);
+        self.complete.then(|| self.bench.point(layers)).transpose()
+    }
+
+    /// All networks that were tried, with their expected losses.
+    fn all_points(&self) -> Vec<Point> {
+        let mut points: Vec<Point> = self.points.values().chain(&self.beside).cloned().collect();
+        expected_losses(&mut points);
+        points
     }
 
     /// The grids after so many steps.
@@ -302,20 +367,27 @@ impl Search<'_> {
         self.path[..count].iter().map(|(name, step)| (name.clone(), step.to.levels)).collect()
     }
 
-    /// The number of steps of the network that would be chosen now; if none is within the limits,
-    /// of the one that keeps the loss.
+    /// The number of steps of the network that would be chosen now.
     fn best(&self) -> Option<usize> {
-        let mut points: Vec<Point> = self.points.values().cloned().collect();
-        expected_losses(&mut points);
+        let layers = self.chosen()?.layers;
+        self.points.iter().find(|(_, point)| point.layers == layers).map(|(&count, _)| count)
+    }
+
+    /// Whether some network is within the limits.
+    fn within_limits(&self) -> bool {
+        choose(&self.all_points(), self.limits).is_some()
+    }
+
+    /// The network that would be chosen now; if none is within the limits, one that keeps the loss.
+    fn chosen(&self) -> Option<Point> {
+        let mut points = self.all_points();
         let any_size = Limits { flash_bytes: None, ..self.limits };
         let chosen = choose(&points, self.limits).or_else(|| choose(&points, any_size))?;
-        let layers = &points[chosen].layers;
-        self.points.iter().find(|(_, point)| point.layers == *layers).map(|(&count, _)| count)
+        Some(points.swap_remove(chosen))
     }
 
     fn finish(self, options: &Options) -> Result<Found, SearchError> {
-        let mut frontier: Vec<Point> = self.points.into_values().collect();
-        expected_losses(&mut frontier);
+        let mut frontier = self.all_points();
         let (chosen, compiled) = loop {
             let Some(chosen) = choose(&frontier, self.limits) else {
                 return Err(SearchError::out_of_reach(&frontier, self.limits));
