@@ -93,7 +93,7 @@ pub struct Grid {
     pub row_step: usize,
     /// Weights of a row.
     pub columns: usize,
-    /// Bytes from one weight of a row to the next.
+    /// Bytes from one weight of a row to the next, at least 1.
     pub column_step: usize,
 }
 
@@ -106,12 +106,17 @@ impl Grid {
     /// Puts numbers where they belong in `bytes`; `None` if that is outside.
     #[inline(always)]
     pub fn fill(self, bytes: &mut [i8], mut next: impl FnMut() -> i8) -> Option<()> {
+        let Some(more) = self.columns.checked_sub(1) else { return Some(()) };
+        let last = more.checked_mul(self.column_step)?;
+        let step = self.column_step.max(1);
         let mut row = 0_usize;
         for _ in 0..self.rows {
-            let mut at = row;
-            for _ in 0..self.columns {
-                *bytes.get_mut(at)? = next();
-                at = at.wrapping_add(self.column_step);
+            // Its end is that of the loop: one comparison for a weight.
+            let slots = bytes.get_mut(row..)?.get_mut(..=last)?;
+            let mut at = 0_usize;
+            while let Some(slot) = slots.get_mut(at) {
+                *slot = next();
+                at = at.wrapping_add(step);
             }
             row = row.wrapping_add(self.row_step);
         }

@@ -1,5 +1,7 @@
 //! Takes numbers from a stream of coded constants.
 
+use core::slice::Iter;
+
 use fixie_format::op::coded::{Coding, FREQUENCY_SUM, LOWER_BOUND, MAX_BITS};
 use fixie_format::{Image, Record};
 
@@ -89,7 +91,8 @@ impl<'a, 't> RansDecoder<'a, 't> {
         }
         let complete = left == 0 && symbols.next().is_none();
         let Head { coding, state, rest, .. } = head;
-        complete.then_some(Self { reader: Reader { state, rest }, table, coding })
+        let words = rest.as_chunks().0.iter();
+        complete.then_some(Self { reader: Reader { state, words }, table, coding })
     }
 
     /// The bias of the next channel.
@@ -113,7 +116,7 @@ impl<'a, 't> RansDecoder<'a, 't> {
         let raw_bits = u32::from(self.coding.raw_bits);
         let low_bits = !u32::MAX.wrapping_shl(raw_bits);
         let table = self.table;
-        let mut reader = self.reader;
+        let mut reader = self.reader.clone();
         let filled = grid.fill(bytes, || {
             let entry = table[usize::from(reader.state as u8)];
             let place = entry >> 8 & 0xff;
@@ -136,10 +139,10 @@ impl<'a, 't> RansDecoder<'a, 't> {
 }
 
 /// The state of the coder and what refills it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Reader<'a> {
     state: u32,
-    rest: &'a [u8],
+    words: Iter<'a, [u8; 2]>,
 }
 
 impl Reader<'_> {
@@ -154,10 +157,7 @@ impl Reader<'_> {
     #[inline(always)]
     fn refill(&mut self) {
         if self.state < LOWER_BOUND {
-            let mut word = 0;
-            if let Some((&bytes, rest)) = self.rest.split_first_chunk() {
-                (word, self.rest) = (u16::from_le_bytes(bytes), rest);
-            }
+            let word = self.words.next().map_or(0, |&bytes| u16::from_le_bytes(bytes));
             self.state = self.state << u16::BITS | u32::from(word);
         }
     }

@@ -41,6 +41,11 @@ impl Pair<'_> {
 }
 
 impl PairOrder {
+    /// Whether there are no zeros between the weights of a channel.
+    fn is_dense(&self) -> bool {
+        self.row_taps.is_multiple_of(paired::TAP_ALIGN)
+    }
+
     /// Where the weights of a channel are decoded: in the lower or upper bytes of its pair's lanes.
     fn grid(&self) -> Grid {
         const LANE: usize = size_of::<i16>();
@@ -71,8 +76,7 @@ impl PairOrder {
         Some(())
     }
 
-    /// As [`Order::decode`], both channels of a pair at once, if there are no zeros between the weights
-    /// of a channel.
+    /// As [`Order::decode`], both channels of a pair at once, if the order is dense.
     fn unpack(
         &self,
         unpacker: &mut Unpacker<'_>,
@@ -110,13 +114,14 @@ impl Order for PairOrder {
     ) -> Option<()> {
         if let Some(unpacker) = decoder.unpacker()
             && unpacker.has_short_indices()
-            && self.row_taps.is_multiple_of(paired::TAP_ALIGN)
+            && self.is_dense()
         {
             return self.unpack(unpacker, channels, words);
         }
         self.for_each_pair(channels, words, |mut pair| {
-            // Of a second channel that there is not.
-            pair.lanes.fill(0);
+            if !(pair.is_whole && self.is_dense()) {
+                pair.lanes.fill(0);
+            }
             pair.set_first(decoder.bias(), decoder.multiplier());
             decoder.weights(bytemuck::must_cast_slice_mut(pair.lanes), self.grid())?;
             if pair.is_whole {
