@@ -82,7 +82,7 @@ const METHODS: [(&str, &[&str]); 18] = [
 ];
 
 /// Losses that a search is asked to stay within, in points.
-const SEARCHES: [&str; 3] = ["0.5", "1", "2"];
+const SEARCHES: [&str; 4] = ["0.7", "1", "1.2", "2"];
 
 /// What the table says where there is no figure.
 const NONE: &str = "–";

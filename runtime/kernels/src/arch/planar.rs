@@ -123,12 +123,12 @@ impl<'a> Outputs<'a> {
         self.out.as_mut_ptr().wrapping_add(self.first)
     }
 
-    /// Writes the one at `(y, x)` of the channel `channel` places behind.
+    /// Writes those at `(y, x)` of this channel and the next ones.
     #[inline(always)]
-    pub fn set(&self, (y, x): (usize, usize), channel: usize, value: i8) -> Option<()> {
+    pub fn set<const N: usize>(&self, (y, x): (usize, usize), values: [i8; N]) -> Option<()> {
         let row = self.first.checked_add_signed((y as isize).checked_mul(self.row_step)?)?;
         let pixel = row.checked_add(x.checked_mul(self.column_step)?)?;
-        self.out.set(pixel.checked_add(channel)?, value)
+        self.out.set_chunk(pixel, values)
     }
 
     /// Output rows.

@@ -36,116 +36,135 @@ pub fn planar_expand(placed: &Placed<'_>, channel: usize, planes: &mut Planes<'_
     Some(())
 }
 
-/// See [`Isa::planar_channels`](crate::arch::Isa::planar_channels). Each weight is looked up once for several outputs of a row; a last
-/// few of them start so much earlier that some are computed twice.
+/// Outputs of a row that are computed at a time: fewer would be no vectors to the compiler.
+const OUTPUTS: usize = 8;
+
+/// See [`Isa::planar_channels`](crate::arch::Isa::planar_channels). Outputs behind the end of a row are computed, but not written.
 #[inline(always)]
-pub fn planar_channels(channels: &Channels<'_>, _table: &mut [u32]) -> Option<()> {
-    let columns = channels.outputs().columns();
-    let streams = Streams::new(channels)?;
+pub fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
+    // For kernels which other instruction sets need no table for.
+    let mut square = [0; 9];
+    let table = if channels.window().square_stride().is_some() { &mut square } else { table };
+    let streams = Streams::new(channels, table)?;
     for y in 0..channels.outputs().rows() {
-        let mut x = 0;
-        while x < columns {
-            let left = columns.wrapping_sub(x);
-            x = if left >= 8 {
-                planar_outputs::<8>(channels, &streams, y, x)?
-            } else if columns >= 4 {
-                planar_outputs::<4>(channels, &streams, y, x.min(columns.wrapping_sub(4)))?
-            } else {
-                planar_outputs::<1>(channels, &streams, y, x)?
-            };
+        for x in (0..channels.outputs().columns()).step_by(OUTPUTS) {
+            planar_outputs(channels, &streams, y, x)?;
         }
     }
     Some(())
 }
 
-/// The constants of four channels.
-struct Streams<'a> {
-    /// Empty for channels that are skipped.
-    weights: [&'a [i8]; CHANNELS],
+/// The constants of four channels, 0 for those that are skipped.
+struct Streams<'t> {
+    /// By tap, row by row.
+    weights: &'t [[i8; CHANNELS]],
     bias: [i32; CHANNELS],
     multipliers: [i32; CHANNELS],
-    /// Bytes of a kernel column.
-    column_len: usize,
 }
 
-impl<'a> Streams<'a> {
+impl<'t> Streams<'t> {
+    /// Brings the weights of four channels together, in `table`.
     #[inline(always)]
-    fn new(channels: &Channels<'a>) -> Option<Self> {
-        let mut all = Self {
-            weights: [&[]; CHANNELS],
-            bias: [0; CHANNELS],
-            multipliers: [0; CHANNELS],
-            column_len: planar::column_words(channels.window().kernel_h).checked_mul(4)?,
-        };
+    fn new(channels: &Channels<'_>, table: &'t mut [u32]) -> Option<Self> {
+        let window = channels.window();
+        let column_len = planar::column_words(window.kernel_h).checked_mul(4)?;
+        let taps = window.kernel_h.checked_mul(window.kernel_w)?;
+        let table = table.get_mut(..taps)?;
+        table.fill(0);
+        let table: &mut [[i8; CHANNELS]] = bytemuck::must_cast_slice_mut(table);
+        let (mut bias, mut multipliers) = ([0; CHANNELS], [0; CHANNELS]);
         let words = channels.streams().len().checked_div(channels.count())?;
         for (n, stream) in pieces(channels.streams(), words).enumerate() {
             let n = n.checked_add(channels.skipped())?;
-            let [bias, multiplier, weights @ ..] = stream else {
+            let [its_bias, multiplier, weights @ ..] = stream else {
                 return None;
             };
-            *all.bias.get_mut(n)? = *bias as i32;
-            *all.multipliers.get_mut(n)? = *multiplier as i32;
-            *all.weights.get_mut(n)? = bytemuck::must_cast_slice(weights);
+            *bias.get_mut(n)? = *its_bias as i32;
+            *multipliers.get_mut(n)? = *multiplier as i32;
+            let weights: &[i8] = bytemuck::must_cast_slice(weights);
+            for (i, row) in pieces_mut(table, window.kernel_w).enumerate() {
+                let column = weights.get(i..)?.iter().step_by(column_len.max(1));
+                for (tap, &weight) in row.iter_mut().zip(column) {
+                    *tap.get_mut(n)? = weight;
+                }
+            }
         }
-        Some(all)
-    }
-
-    /// The weights of tap `(i, j)`.
-    #[inline(always)]
-    fn tap(&self, i: usize, j: usize) -> [i16; CHANNELS] {
-        let at = j.wrapping_mul(self.column_len).wrapping_add(i);
-        self.weights.map(|weights| weights.get(at).copied().unwrap_or(0).into())
+        Some(Self { weights: table, bias, multipliers })
     }
 }
 
-/// `N` outputs of row `y` from column `x` on, all channels. Gives the column behind them.
+/// The outputs of row `y` from column `x` on, all channels.
 #[inline(always)]
-fn planar_outputs<const N: usize>(
+fn planar_outputs(
     channels: &Channels<'_>,
     streams: &Streams<'_>,
     y: usize,
     x: usize,
-) -> Option<usize> {
-    let (sums, outputs) = (planar_sums::<N>(channels, streams, y, x)?, channels.outputs());
+) -> Option<()> {
+    let (sums, outputs) = (planar_sums(channels, streams, y, x)?, channels.outputs());
     let requantizer = Requantizer { shift: 0, zero: channels.zero(), min: i8::MIN, max: i8::MAX };
-    for (x, sums) in (x..).zip(sums) {
-        let sums = sums.into_iter().zip(streams.multipliers).skip(channels.skipped());
-        for (n, (acc, multiplier)) in sums.enumerate() {
-            outputs.set((y, x), n, requantizer.apply(acc, multiplier))?;
+    let mut pixels = [[0; CHANNELS]; OUTPUTS];
+    for (pixel, sums) in pixels.iter_mut().zip(sums) {
+        for ((value, acc), multiplier) in pixel.iter_mut().zip(sums).zip(streams.multipliers) {
+            *value = requantizer.apply(acc, multiplier);
         }
     }
-    x.checked_add(N)
+    for (x, pixel) in (x..outputs.columns()).zip(pixels) {
+        if channels.skipped() == 0 {
+            outputs.set((y, x), pixel)?;
+        } else {
+            let values = pixel.into_iter().skip(channels.skipped());
+            for (n, value) in values.enumerate() {
+                outputs.behind(n)?.set((y, x), [value])?;
+            }
+        }
+    }
+    Some(())
 }
 
-/// The sums of `N` outputs of row `y` from column `x` on: `[output][channel]`.
+/// The sums of the outputs of row `y` from column `x` on: `[output][channel]`.
 #[inline(always)]
-fn planar_sums<const N: usize>(
+fn planar_sums(
     channels: &Channels<'_>,
     streams: &Streams<'_>,
     y: usize,
     x: usize,
-) -> Option<[[i32; CHANNELS]; N]> {
+) -> Option<[[i32; CHANNELS]; OUTPUTS]> {
     let window = channels.window();
     let (lanes, _) = bytemuck::must_cast_slice::<u32, i16>(channels.planes().words()).as_chunks();
     let rows = window.row_pairs.checked_mul(2)?;
     let first_row = channels.first_pair().checked_mul(2)?;
     let first_row = first_row.checked_add(y.checked_mul(window.stride_h)?)?;
     let first_column = x.checked_mul(window.stride_w)?;
-    let mut sums = [streams.bias; N];
-    for i in 0..window.kernel_h {
-        let row = first_row.checked_add(i)?.checked_rem(rows)?;
-        let row = row.checked_mul(window.columns)?.checked_add(first_column)?;
-        for j in 0..window.kernel_w {
-            let mut at = row.checked_add(j.checked_mul(window.dilation_w)?)?;
-            let weights = streams.tap(i, j);
-            for sums in &mut sums {
-                let seen: &[i16; CHANNELS] = lanes.get(at)?;
-                for ((sum, &seen), weight) in sums.iter_mut().zip(seen).zip(weights) {
+    let mut sums = [streams.bias; OUTPUTS];
+    let mut row = first_row.checked_rem(rows)?;
+    for weights in pieces(streams.weights, window.kernel_w) {
+        let mut tap = row.checked_mul(window.columns)?.checked_add(first_column)?;
+        for &weights in weights {
+            // Looked up first: then no check is between the products, and they become vectors.
+            let seen = seen(lanes.get(tap..).unwrap_or_default(), window.stride_w);
+            for (sums, seen) in sums.iter_mut().zip(seen) {
+                for ((sum, seen), weight) in sums.iter_mut().zip(seen).zip(weights) {
                     *sum = i32::from(weight).wrapping_mul(seen.into()).wrapping_add(*sum);
                 }
-                at = at.wrapping_add(window.stride_w);
             }
+            tap = tap.wrapping_add(window.dilation_w);
         }
+        row = row.wrapping_add(1);
+        row = if row < rows { row } else { 0 };
     }
     Some(sums)
+}
+
+/// The lanes, so far apart, that one tap of some outputs sees; zeros behind the end.
+#[inline(always)]
+fn seen(lanes: &[[i16; CHANNELS]], step: usize) -> [[i16; CHANNELS]; OUTPUTS] {
+    if let (1, Some(neighbours)) = (step, lanes.first_chunk()) {
+        return *neighbours;
+    }
+    let mut seen = [[0; CHANNELS]; OUTPUTS];
+    for (seen, lanes) in seen.iter_mut().zip(lanes.iter().step_by(step.max(1))) {
+        *seen = *lanes;
+    }
+    seen
 }
