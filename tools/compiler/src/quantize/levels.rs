@@ -64,13 +64,17 @@ impl Levels {
         (2..=8).find(|&bits| Self::of_bits(bits) == Some(self))
     }
 
-    /// Bits that tell which of the integers it is.
-    pub fn index_bits(self) -> u32 {
-        let integers = match self.0 {
+    /// The number of its integers.
+    pub fn count(self) -> u32 {
+        match self.0 {
             Kind::Even(largest) => 2 * u32::from(largest) + 1,
             Kind::Palette(positive) => 2 * positive.len() as u32,
-        };
-        integers.next_power_of_two().trailing_zeros()
+        }
+    }
+
+    /// Bits that tell which of the integers it is.
+    pub fn index_bits(self) -> u32 {
+        self.count().next_power_of_two().trailing_zeros()
     }
 
     /// The integer of the grid that is nearest to a number.

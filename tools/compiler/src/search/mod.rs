@@ -6,8 +6,8 @@
 //! 3. Networks along the path are made for real, with GPTQ and bias correction for each, and
 //!    evaluated: first at even distances, then between the last that is good enough and the first
 //!    that is not.
-//! 4. From the best of these on, further steps are tried one by one. Of a layer in which one costs too
-//!    much no further ones are taken, while those of the others go on.
+//! 4. From the best of these on, further steps are tried one by one: where one costs too much, those in
+//!    other layers go on. First they may take half of the loss that is allowed.
 //! 5. `frontier` chooses.
 //!
 //! Nothing is random: the same model and data give the same result.
@@ -49,7 +49,7 @@ const SURVEY: usize = 12;
 /// Networks that are tried where it matters.
 const REFINEMENT: usize = 10;
 /// Steps that are tried one by one.
-const SINGLE_STEPS: usize = 24;
+const SINGLE_STEPS: usize = 40;
 /// Beyond so many times the loss that is allowed, nothing coarser is tried.
 const HOPELESS: f64 = 4.0;
 
@@ -67,8 +67,8 @@ pub struct Point {
     pub score: f64,
     /// What the original has more.
     pub loss: f64,
-    /// The loss in view of the networks of about the same size: on other data it is more likely
-    /// than what was measured.
+    /// The loss in view of the networks that are finer or coarser in every layer: on other data it is
+    /// more likely than what was measured.
     pub expected_loss: f64,
 }
 
@@ -289,31 +289,41 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Takes the steps behind the best network on the path one by one, but those in layers where one
-    /// was too much; then those that are left, as long as there are any to take.
+    /// Goes on from the best network by single steps: first those that leave half of the loss that is
+    /// allowed, then the others.
     fn leave_path(&mut self) -> Result<(), SearchError> {
-        let Some(start) = self.best().filter(|_| self.limits.loss.is_some()) else { return Ok(()) };
-        let mut best = self.layers(start);
-        let mut steps = self.path[start..].to_vec();
-        loop {
-            let left = self.single_steps(&mut best, &steps)?;
-            if left.is_empty() || left.len() == steps.len() {
-                return Ok(());
+        let Some(loss) = self.limits.loss else { return Ok(()) };
+        for part in [0.5, 1.0] {
+            let limits = Limits { loss: Some(part * loss), ..self.limits };
+            let Some(best) = self.chosen(limits) else { continue };
+            let mut best = best.layers;
+            let coarser = |(name, step): &&(String, Step)| {
+                let now = best.get(name).copied().unwrap_or_default();
+                step.to.levels.count() < now.count()
+            };
+            let mut steps: Vec<_> = self.path.iter().filter(coarser).cloned().collect();
+            loop {
+                let left = self.single_steps(&mut best, &steps, limits)?;
+                if left.is_empty() || left.len() == steps.len() {
+                    break;
+                }
+                steps = left;
             }
-            steps = left;
         }
+        Ok(())
     }
 
-    /// Takes those of some steps from `best` that are not too much; those that are left to try.
+    /// Takes those of some steps from `best` that are within the limits, but in a layer where one was
+    /// not no further ones; those that are left to try.
     fn single_steps(
         &mut self,
         best: &mut BTreeMap<String, Levels>,
         steps: &[(String, Step)],
+        limits: Limits,
     ) -> Result<Vec<(String, Step)>, SearchError> {
         let mut left: Vec<(String, Step)> = Vec::new();
         for (name, step) in steps {
-            let is_small = self.limits.flash_bytes.is_some() && self.within_limits();
-            if is_small || self.beside.len() == SINGLE_STEPS {
+            if self.is_small_enough() || self.beside.len() == SINGLE_STEPS {
                 return Ok(Vec::new());
             }
             let mut layers = best.clone();
@@ -323,7 +333,7 @@ impl Search<'_> {
                 let Some(point) = self.try_layers(layers.clone())? else { return Ok(Vec::new()) };
                 self.beside.push(point);
             }
-            if self.chosen().is_some_and(|point| point.layers == layers) {
+            if self.chosen(limits).is_some_and(|point| point.layers == layers) {
                 *best = layers;
             } else {
                 left.push((name.clone(), *step));
@@ -367,23 +377,23 @@ impl Search<'_> {
         self.path[..count].iter().map(|(name, step)| (name.clone(), step.to.levels)).collect()
     }
 
-    /// The number of steps of the network that would be chosen now.
+    /// The number of steps of the best network on the path.
     fn best(&self) -> Option<usize> {
-        let layers = self.chosen()?.layers;
+        let layers = self.chosen(self.limits)?.layers;
         self.points.iter().find(|(_, point)| point.layers == layers).map(|(&count, _)| count)
     }
 
-    /// Whether some network is within the limits.
-    fn within_limits(&self) -> bool {
-        choose(&self.all_points(), self.limits).is_some()
+    /// The network that some limits would choose now; if none is within them, one that keeps the loss.
+    fn chosen(&self, limits: Limits) -> Option<Point> {
+        let mut points = self.all_points();
+        let any_size = Limits { flash_bytes: None, ..limits };
+        let chosen = choose(&points, limits).or_else(|| choose(&points, any_size))?;
+        Some(points.swap_remove(chosen))
     }
 
-    /// The network that would be chosen now; if none is within the limits, one that keeps the loss.
-    fn chosen(&self) -> Option<Point> {
-        let mut points = self.all_points();
-        let any_size = Limits { flash_bytes: None, ..self.limits };
-        let chosen = choose(&points, self.limits).or_else(|| choose(&points, any_size))?;
-        Some(points.swap_remove(chosen))
+    /// Whether the size is limited and some network is within the limits.
+    fn is_small_enough(&self) -> bool {
+        self.limits.flash_bytes.is_some() && choose(&self.all_points(), self.limits).is_some()
     }
 
     fn finish(self, options: &Options) -> Result<Found, SearchError> {
