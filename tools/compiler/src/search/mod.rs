@@ -15,6 +15,7 @@
 mod allocate;
 mod error;
 mod frontier;
+mod single_steps;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ use allocate::{Choice, Step, steps};
 pub use error::SearchError;
 pub use frontier::Limits;
 use frontier::{choose, expected_losses};
+use single_steps::MOST_SINGLE_STEPS;
 use trial::Bench;
 pub use trial::Measure;
 
@@ -48,8 +50,6 @@ const PALETTES: [usize; 3] = [16, 8, 4];
 const SURVEY: usize = 12;
 /// Networks that are tried where it matters.
 const REFINEMENT: usize = 10;
-/// Steps that are tried one by one.
-const SINGLE_STEPS: usize = 40;
 /// Beyond so many times the loss that is allowed, nothing coarser is tried.
 const HOPELESS: f64 = 4.0;
 
@@ -289,59 +289,6 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// Goes on from the best network by single steps: first those that leave half of the loss that is
-    /// allowed, then the others.
-    fn leave_path(&mut self) -> Result<(), SearchError> {
-        let Some(loss) = self.limits.loss else { return Ok(()) };
-        for part in [0.5, 1.0] {
-            let limits = Limits { loss: Some(part * loss), ..self.limits };
-            let Some(best) = self.chosen(limits) else { continue };
-            let mut best = best.layers;
-            let coarser = |(name, step): &&(String, Step)| {
-                let now = best.get(name).copied().unwrap_or_default();
-                step.to.levels.count() < now.count()
-            };
-            let mut steps: Vec<_> = self.path.iter().filter(coarser).cloned().collect();
-            loop {
-                let left = self.single_steps(&mut best, &steps, limits)?;
-                if left.is_empty() || left.len() == steps.len() {
-                    break;
-                }
-                steps = left;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes those of some steps from `best` that are within the limits, but in a layer where one was
-    /// not no further ones; those that are left to try.
-    fn single_steps(
-        &mut self,
-        best: &mut BTreeMap<String, Levels>,
-        steps: &[(String, Step)],
-        limits: Limits,
-    ) -> Result<Vec<(String, Step)>, SearchError> {
-        let mut left: Vec<(String, Step)> = Vec::new();
-        for (name, step) in steps {
-            if self.is_small_enough() || self.beside.len() == SINGLE_STEPS {
-                return Ok(Vec::new());
-            }
-            let mut layers = best.clone();
-            layers.insert(name.clone(), step.to.levels);
-            let is_tried = || self.all_points().iter().any(|point| point.layers == layers);
-            if left.iter().all(|(other, _)| other != name) && !is_tried() {
-                let Some(point) = self.try_layers(layers.clone())? else { return Ok(Vec::new()) };
-                self.beside.push(point);
-            }
-            if self.chosen(limits).is_some_and(|point| point.layers == layers) {
-                *best = layers;
-            } else {
-                left.push((name.clone(), *step));
-            }
-        }
-        Ok(left)
-    }
-
     /// Makes and evaluates the network after so many steps; `None` if the search is interrupted.
     fn try_steps(&mut self, count: usize) -> Result<Option<Point>, SearchError> {
         if let Some(point) = self.points.get(&count) {
@@ -360,7 +307,7 @@ impl Search<'_> {
         layers: BTreeMap<String, Levels>,
     ) -> Result<Option<Point>, SearchError> {
         let done = self.points.len() - 1 + self.beside.len();
-        let event = Event::Tried { done, total: SURVEY + REFINEMENT + SINGLE_STEPS };
+        let event = Event::Tried { done, total: SURVEY + REFINEMENT + MOST_SINGLE_STEPS };
         self.complete = self.complete && (self.progress)(event);
         self.complete.then(|| self.bench.point(layers)).transpose()
     }
@@ -389,11 +336,6 @@ impl Search<'_> {
         let any_size = Limits { flash_bytes: None, ..limits };
         let chosen = choose(&points, limits).or_else(|| choose(&points, any_size))?;
         Some(points.swap_remove(chosen))
-    }
-
-    /// Whether the size is limited and some network is within the limits.
-    fn is_small_enough(&self) -> bool {
-        self.limits.flash_bytes.is_some() && choose(&self.all_points(), self.limits).is_some()
     }
 
     fn finish(self, options: &Options) -> Result<Found, SearchError> {
