@@ -41,11 +41,8 @@ const OUTPUTS: usize = 8;
 
 /// See [`Isa::planar_channels`](crate::arch::Isa::planar_channels). Outputs behind the end of a row are computed, but not written.
 #[inline(always)]
-pub fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
-    // For kernels which other instruction sets need no table for.
-    let mut square = [0; 9];
-    let table = if channels.window().square_stride().is_some() { &mut square } else { table };
-    let streams = Streams::new(channels, table)?;
+pub fn planar_channels(channels: &Channels<'_>, _table: &mut [u32]) -> Option<()> {
+    let streams = Streams::new(channels)?;
     for y in 0..channels.outputs().rows() {
         for x in (0..channels.outputs().columns()).step_by(OUTPUTS) {
             planar_outputs(channels, &streams, y, x)?;
@@ -54,42 +51,43 @@ pub fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()>
     Some(())
 }
 
-/// The constants of four channels, 0 for those that are skipped.
-struct Streams<'t> {
-    /// By tap, row by row.
-    weights: &'t [[i8; CHANNELS]],
+/// The constants of four channels.
+struct Streams<'a> {
+    /// Empty for channels that are skipped.
+    weights: [&'a [i8]; CHANNELS],
     bias: [i32; CHANNELS],
     multipliers: [i32; CHANNELS],
+    /// Bytes of a kernel column.
+    column_len: usize,
 }
 
-impl<'t> Streams<'t> {
-    /// Brings the weights of four channels together, in `table`.
+impl<'a> Streams<'a> {
     #[inline(always)]
-    fn new(channels: &Channels<'_>, table: &'t mut [u32]) -> Option<Self> {
-        let window = channels.window();
-        let column_len = planar::column_words(window.kernel_h).checked_mul(4)?;
-        let taps = window.kernel_h.checked_mul(window.kernel_w)?;
-        let table = table.get_mut(..taps)?;
-        table.fill(0);
-        let table: &mut [[i8; CHANNELS]] = bytemuck::must_cast_slice_mut(table);
-        let (mut bias, mut multipliers) = ([0; CHANNELS], [0; CHANNELS]);
+    fn new(channels: &Channels<'a>) -> Option<Self> {
+        let mut all = Self {
+            weights: [&[]; CHANNELS],
+            bias: [0; CHANNELS],
+            multipliers: [0; CHANNELS],
+            column_len: planar::column_words(channels.window().kernel_h).checked_mul(4)?,
+        };
         let words = channels.streams().len().checked_div(channels.count())?;
         for (n, stream) in pieces(channels.streams(), words).enumerate() {
             let n = n.checked_add(channels.skipped())?;
-            let [its_bias, multiplier, weights @ ..] = stream else {
+            let [bias, multiplier, weights @ ..] = stream else {
                 return None;
             };
-            *bias.get_mut(n)? = *its_bias as i32;
-            *multipliers.get_mut(n)? = *multiplier as i32;
-            let weights: &[i8] = bytemuck::must_cast_slice(weights);
-            for (i, row) in pieces_mut(table, window.kernel_w).enumerate() {
-                let column = weights.get(i..)?.iter().step_by(column_len.max(1));
-                for (tap, &weight) in row.iter_mut().zip(column) {
-                    *tap.get_mut(n)? = weight;
-                }
-            }
+            *all.bias.get_mut(n)? = *bias as i32;
+            *all.multipliers.get_mut(n)? = *multiplier as i32;
+            *all.weights.get_mut(n)? = bytemuck::must_cast_slice(weights);
         }
-        Some(Self { weights: table, bias, multipliers })
+        Some(all)
+    }
+
+    /// The weights of tap `(i, j)`.
+    #[inline(always)]
+    fn tap(&self, i: usize, j: usize) -> [i16; CHANNELS] {
+        let at = j.wrapping_mul(self.column_len).wrapping_add(i);
+        self.weights.map(|weights| weights.get(at).copied().unwrap_or(0).into())
     }
 }
 
@@ -138,9 +136,10 @@ fn planar_sums(
     let first_column = x.checked_mul(window.stride_w)?;
     let mut sums = [streams.bias; OUTPUTS];
     let mut row = first_row.checked_rem(rows)?;
-    for weights in pieces(streams.weights, window.kernel_w) {
+    for i in 0..window.kernel_h {
         let mut tap = row.checked_mul(window.columns)?.checked_add(first_column)?;
-        for &weights in weights {
+        for j in 0..window.kernel_w {
+            let weights = streams.tap(i, j);
             // Looked up first: then no check is between the products, and they become vectors.
             let seen = seen(lanes.get(tap..).unwrap_or_default(), window.stride_w);
             for (sums, seen) in sums.iter_mut().zip(seen) {
