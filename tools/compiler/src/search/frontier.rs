@@ -1,7 +1,6 @@
 //! Which of the networks that were tried is the one.
 
 use super::Point;
-use crate::quantize::Levels;
 
 /// The least sum of squares among sequences that never fall (pool adjacent violators; Ayer et al.
 /// 1955).
@@ -70,10 +69,10 @@ fn expected_loss(point: &Point, points: &[Point]) -> f64 {
 
 /// Whether no grid of `fine` is coarser than that of `coarse`.
 fn is_finer(fine: &Point, coarse: &Point) -> bool {
-    let count = |point: &Point, layer: &str| -> u32 {
-        point.layers.get(layer).copied().unwrap_or(Levels::FINEST).count()
-    };
-    fine.layers.iter().all(|(layer, levels)| levels.count() >= count(coarse, layer))
+    fine.layers.iter().all(|(layer, levels)| {
+        let other = coarse.layers.get(layer).copied().unwrap_or_default();
+        levels.count() >= other.count()
+    })
 }
 
 /// The smallest network within the limits, or, where only the size is limited, the most accurate
@@ -101,6 +100,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::quantize::Levels;
 
     fn points(sizes_and_losses: &[(usize, f64)]) -> Vec<Point> {
         let point =

@@ -306,15 +306,20 @@ impl Search<'_> {
         &mut self,
         layers: BTreeMap<String, Levels>,
     ) -> Result<Option<Point>, SearchError> {
-        let done = self.points.len() - 1 + self.beside.len();
+        let done = self.tried().count() - 1;
         let event = Event::Tried { done, total: SURVEY + REFINEMENT + MOST_SINGLE_STEPS };
         self.complete = self.complete && (self.progress)(event);
         self.complete.then(|| self.bench.point(layers)).transpose()
     }
 
-    /// All networks that were tried, with their expected losses.
+    /// All networks that were tried.
+    fn tried(&self) -> impl Iterator<Item = &Point> {
+        self.points.values().chain(&self.beside)
+    }
+
+    /// The same by size, with their expected losses.
     fn all_points(&self) -> Vec<Point> {
-        let mut points: Vec<Point> = self.points.values().chain(&self.beside).cloned().collect();
+        let mut points: Vec<Point> = self.tried().cloned().collect();
         expected_losses(&mut points);
         points
     }

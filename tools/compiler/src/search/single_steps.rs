@@ -56,7 +56,7 @@ impl Search<'_> {
             }
             let mut layers = best.clone();
             layers.insert(name.clone(), step.to.levels);
-            let is_tried = || self.all_points().iter().any(|point| point.layers == layers);
+            let is_tried = || self.tried().any(|point| point.layers == layers);
             if left.iter().all(|(other, _)| other != name) && !is_tried() {
                 let Some(point) = self.try_layers(layers.clone())? else { return Ok(Vec::new()) };
                 self.beside.push(point);

@@ -119,6 +119,7 @@ impl Order for PairOrder {
             return self.unpack(unpacker, channels, words);
         }
         self.for_each_pair(channels, words, |mut pair| {
+            // Zeros between the weights, or of a second channel that there is not.
             if !(pair.is_whole && self.is_dense()) {
                 pair.lanes.fill(0);
             }
