@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold before a change is taken.
 
+mod harness;
 mod stages;
 
 use std::time::{Duration, Instant};

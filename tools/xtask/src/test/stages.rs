@@ -8,6 +8,7 @@ use fixie_emulator::{Board, firmware};
 use rayon::prelude::*;
 use tempfile::TempDir;
 
+use super::harness::test;
 use crate::budgets::Outcome;
 use crate::process::{cargo, output, root, run};
 use crate::{budgets, models, readme, setup, size};
@@ -101,8 +102,7 @@ fn docs() -> Result<Verdict> {
 }
 
 fn host() -> Result<Verdict> {
-    let excluded = EMULATED.iter().flat_map(|package| ["--exclude", package]);
-    run(cargo(&["test", "--release", "--workspace"]).args(excluded))?;
+    test(&EMULATED.map(|package| ["--exclude", package]).concat())?;
     Ok(Verdict::Passed)
 }
 
@@ -115,7 +115,7 @@ fn firmware() -> Result<Verdict> {
         let image = fs::read(model.convert(board, &directory)?)?;
         firmware::lint(board, &image, &|_| {})?;
     }
-    run(&mut cargo(&["test", "--release", "--workspace", "--test", "boards"]))?;
+    test(&["--test", "boards"])?;
     Ok(Verdict::Passed)
 }
 
@@ -125,10 +125,9 @@ fn size() -> Result<Verdict> {
 }
 
 fn emulated() -> Result<Verdict> {
-    let tests = EMULATED_TESTS.iter().flat_map(|test| ["--test", test]);
-    run(cargo(&["test", "--release", "--workspace"]).args(tests))?;
+    test(&EMULATED_TESTS.map(|name| ["--test", name]).concat())?;
     // Those of the command that build firmware.
-    run(&mut cargo(&["test", "--release", "--workspace", "--test", "command", "--", "--ignored"]))?;
+    test(&["--test", "command", "--", "--ignored"])?;
     Ok(Verdict::Passed)
 }
 

@@ -1,0 +1,59 @@
+//! Running cargo's tests such that the summary can say which failed, and why: what is printed when
+//! they fail is far above the end of what all stages print, and gone where only the end is kept.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{cargo, line};
+
+/// Runs `cargo test --release --workspace` with more arguments: all tests, even if some fail.
+///
+/// # Errors
+///
+/// Failed tests, with all that they said.
+pub fn test(arguments: &[&str]) -> Result<()> {
+    let mut command = cargo(&["test", "--release", "--workspace", "--no-fail-fast"]);
+    command.args(arguments).stdout(Stdio::piped());
+    let line = line(&command);
+    eprintln!("$ {line}");
+    let mut child = command.spawn().with_context(|| format!("cannot start {line}"))?;
+    let output = child.stdout.take().context("the output of the tests is not at hand")?;
+    let failures = pass_on(output)?;
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{line} ended with {status}\n{failures}");
+    }
+    Ok(())
+}
+
+/// Prints all that comes, and gives those parts that tell of failures: the harness begins them with
+/// a line `failures:` and ends them with one `test result: ...`.
+fn pass_on(output: impl Read) -> io::Result<String> {
+    let (mut failures, mut is_failure) = (String::new(), false);
+    for line in BufReader::new(output).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        is_failure |= line == "failures:";
+        if is_failure {
+            failures.extend([&*line, "\n"]);
+        }
+        is_failure &= !line.starts_with("test result:");
+    }
+    Ok(failures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_tests_say_is_kept() {
+        let output = "test a ... FAILED\n\nfailures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n\n\
+                      test result: FAILED.\nRunning b\n\nrunning 0 tests\ntest result: ok.\n";
+        let kept = "failures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n\ntest result: FAILED.\n";
+        assert_eq!(pass_on(output.as_bytes()).unwrap(), kept);
+    }
+}
