@@ -21,8 +21,11 @@ const PC: u8 = 15;
 const XPSR: u8 = 25;
 /// A program counter that no reset leaves behind.
 const NOWHERE: u32 = 0xFFFF_FF00;
-/// What a reset reads from erased flash.
-const NO_RESET_VECTOR: u32 = 0xFFFF_FFFE;
+/// The program counter of a core that is locked up (ARMv6-M architecture reference manual, B1.5.15),
+/// which is also what a reset reads from erased flash.
+const LOCKED_UP: u32 = 0xFFFF_FFFE;
+/// Where the vector table has the handler of hard faults.
+const HARD_FAULT_VECTOR: u32 = 0xC;
 /// `BKPT`, less the byte that it carries.
 const BKPT: u8 = 0xBE;
 
@@ -31,7 +34,7 @@ const BKPT: u8 = 0xBE;
 enum State {
     Halted,
     Running,
-    /// Without a reset vector it can do nothing, and the emulator would give up.
+    /// Without a reset vector, or after a hard fault, it does nothing until it is halted or reset.
     LockedUp,
 }
 
@@ -44,6 +47,9 @@ pub struct Qemu {
     state: State,
     /// Where `BKPT` was seen when the core was last started.
     breakpoint: Option<u32>,
+    /// Where a hard fault leads to. A fault in its handler would end the emulator, so that the core
+    /// locks up before that has begun.
+    hard_fault: Option<u32>,
 }
 
 impl Qemu {
@@ -79,7 +85,7 @@ impl Qemu {
         let gdb = Gdb::connect(stdin, stdout).map_err(start)?;
         let (serial, _) = listener.accept().map_err(start)?;
         let (serial, state) = (Arc::new(serial), State::Halted);
-        let mut qemu = Self { child, gdb, serial, state, breakpoint: None };
+        let mut qemu = Self { child, gdb, serial, state, breakpoint: None, hard_fault: None };
         qemu.erase_all().and_then(|()| qemu.reset()).map_err(start)?;
         Ok(qemu)
     }
@@ -102,16 +108,22 @@ impl Qemu {
         result
     }
 
-    fn lacks_reset_vector(&mut self) -> io::Result<bool> {
-        Ok(self.gdb.register(PC)? == NO_RESET_VECTOR)
+    fn is_locked_up(&mut self) -> io::Result<bool> {
+        Ok(self.gdb.register(PC)? == LOCKED_UP)
     }
 
+    /// Takes note of a halt, which is none if a fault led to it.
     fn has_halted(&mut self) -> io::Result<()> {
-        self.state = State::Halted;
-        match self.breakpoint.take() {
-            Some(address) => self.gdb.order(&format!("z1,{address:x},2")),
-            None => Ok(()),
+        let hard_fault = self.hard_fault.take();
+        for address in self.breakpoint.take().into_iter().chain(hard_fault) {
+            self.gdb.order(&format!("z1,{address:x},2"))?;
         }
+        self.state = State::Halted;
+        if hard_fault == Some(self.gdb.register(PC)?) {
+            self.gdb.set_register(PC, LOCKED_UP)?;
+            self.state = State::LockedUp;
+        }
+        Ok(())
     }
 }
 
@@ -154,22 +166,26 @@ impl Machine for Qemu {
     /// Unlike a core with a debugger, the emulated one does not halt at `BKPT`. A flash algorithm
     /// meets one when it returns, so that is where the stub is told to halt it.
     fn run(&mut self) -> io::Result<()> {
-        if self.lacks_reset_vector()? {
+        if self.is_locked_up()? {
             self.state = State::LockedUp;
             return Ok(());
         }
         let address = self.gdb.register(LR)? & !1;
         let mut instruction = [0; 2];
-        if self.gdb.read(address, &mut instruction).is_ok() && instruction[1] == BKPT {
+        let is_memory = self.gdb.read(address, &mut instruction).is_ok();
+        self.breakpoint = (is_memory && instruction[1] == BKPT).then_some(address);
+        let mut vector = [0; 4];
+        self.gdb.read(HARD_FAULT_VECTOR, &mut vector)?;
+        self.hard_fault = Some(u32::from_le_bytes(vector) & !1);
+        for address in self.breakpoint.into_iter().chain(self.hard_fault) {
             self.gdb.order(&format!("Z1,{address:x},2"))?;
-            self.breakpoint = Some(address);
         }
         self.state = State::Running;
         self.gdb.send("c")
     }
 
     fn step(&mut self) -> io::Result<()> {
-        if self.lacks_reset_vector()? {
+        if self.is_locked_up()? {
             return Ok(());
         }
         self.gdb.send("s")?;
@@ -181,12 +197,17 @@ impl Machine for Qemu {
             self.gdb.interrupt()?;
             self.gdb.wait_for_halt()?;
         }
-        self.has_halted()
+        self.has_halted()?;
+        self.state = State::Halted;
+        Ok(())
     }
 
+    /// A flash algorithm is waited for: how often one asks, and whether it is done in the time that
+    /// a chip takes, does not depend on how busy this computer is.
     fn is_halted(&mut self) -> io::Result<bool> {
+        let limit = if self.breakpoint.is_some() { LIMIT } else { Duration::ZERO };
         let is_running = self.state == State::Running;
-        if is_running && self.gdb.answer(Duration::ZERO)?.is_some_and(|text| is_halt(&text)) {
+        if is_running && self.gdb.answer(limit)?.is_some_and(|text| is_halt(&text)) {
             self.has_halted()?;
         }
         Ok(self.state == State::Halted)
