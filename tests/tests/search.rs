@@ -47,6 +47,7 @@ fn the_image_keeps_the_accuracy_that_the_report_says() {
     let evaluation = evaluate(&network, &data, None, &|_| {}).unwrap();
     assert_eq!(evaluation.accuracy, Some(chosen.score));
     assert_eq!(evaluation.original_accuracy, Some(report.original));
+    assert!(chosen.expected_loss <= 0.01 && evaluation.believed_loss == chosen.believed_loss);
     let layers = found.compiled.metadata.layers.iter();
     for (layer, weights) in layers.filter_map(|layer| Some((layer, layer.weights?))) {
         let levels = chosen.layers.get(&layer.name).copied().unwrap_or_default();

@@ -8,7 +8,7 @@ use fixie_compiler::compile::{Options, Progress as Calibration};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::onnx::Model;
 use fixie_compiler::quantize::Levels;
-use fixie_compiler::search::{Event, Found, Limits, Point, Report, SearchError, search};
+use fixie_compiler::search::{Event, Found, Limits, Measure, Point, Report, SearchError, search};
 
 use crate::progress::Progress;
 use crate::{output, table};
@@ -80,15 +80,22 @@ pub fn frontier(report: &Report) -> String {
             format!("{:.2}", point.image_bytes as f64 / whole),
             format!("{:.2}", 100.0 * point.score),
             format!("{:+.2}", 100.0 * point.loss),
+            format!("{:.1}", -10.0 * point.noise.log10()),
             format!("{:+.2}", 100.0 * point.expected_loss),
             table::count(point.macs),
             grids(point),
         ]
     });
-    let header = ["", "#bytes", "#×", "#score", "#loss", "#expected", "#MACs", "grids"];
+    let header = ["", "#bytes", "#×", "#score", "#loss", "#SQNR dB", "#expected", "#MACs", "grids"];
     let mut text = table::table(header, rows.collect());
+    let of_one = match report.measure {
+        Measure::Auc => String::new(),
+        _ => {
+            format!(", each of {} samples is {:.2}", report.samples, 100.0 / report.samples as f64)
+        }
+    };
     let origin = format!(
-        "\n\n{} in points; the original has {:.2}{}\n",
+        "\n\n{} in points; the original has {:.2}{of_one}{}\n",
         report.measure,
         100.0 * report.original,
         if report.complete { "" } else { "; the search was interrupted" }

@@ -79,7 +79,7 @@ pub struct Cmd {
     #[arg(long)]
     input_rows: bool,
     /// Make weights and other constants smaller: packed (those of few bits, a few instructions each),
-    /// coded (entropy coded, some 27 instructions each), smallest (either) or none. The outputs are the
+    /// coded (entropy coded, some 23 instructions each), smallest (either) or none. The outputs are the
     /// same; it takes scratch memory. A search packs with `--optimize latency`, otherwise it codes.
     #[arg(
         long, value_name = "HOW", default_value_t, default_missing_value = "smallest",

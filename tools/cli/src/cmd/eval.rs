@@ -30,8 +30,8 @@ pub struct Cmd {
     /// The original, to compare with instead of the `ref` arrays.
     #[arg(long, value_name = "MODEL.onnx")]
     reference: Option<PathBuf>,
-    /// Print one JSON object with the keys `samples`, `accuracy`, `auc`, `agreement`, `sqnr_db`;
-    /// `null` where the data does not say.
+    /// Print one JSON object with the keys `samples`, `accuracy`, `auc`, `agreement`,
+    /// `believed_loss`, `sqnr_db`; `null` where the data does not say.
     #[arg(long)]
     json: bool,
 }
@@ -70,11 +70,15 @@ pub fn load_original(
 
 pub fn render(evaluation: &Evaluation) -> String {
     let percent = |share: f64| format!("{:.2}%", 100.0 * share);
+    let expected_loss = evaluation.believed_loss.filter(|&loss| loss > 0.0);
+    let expected_loss =
+        expected_loss.map(|loss| format!("{}, by the reference's probabilities", percent(loss)));
     let figures = [
         ("samples", Some(table::count(evaluation.samples as u64))),
         ("accuracy", evaluation.accuracy.map(percent)),
         ("ROC AUC", evaluation.auc.map(|area| format!("{area:.4}"))),
         ("agreement", evaluation.agreement.map(percent)),
+        ("expected loss", expected_loss),
         ("SQNR", evaluation.sqnr_db.map(|ratio| format!("{ratio:.2} dB"))),
         ("speed", evaluation.speedup.map(|times| format!("{times:.1} × the reference's, here"))),
     ];

@@ -59,7 +59,7 @@ fn eval_reports_the_keys_and_figures() {
     let mut keys: Vec<_> = report.as_object().unwrap().keys().map(String::as_str).collect();
     keys.sort_unstable();
     let originals = ["original_accuracy", "original_auc"];
-    let figures = ["accuracy", "agreement", "auc"].into_iter().chain(originals);
+    let figures = ["accuracy", "agreement", "auc", "believed_loss"].into_iter().chain(originals);
     assert_eq!(keys, figures.chain(["samples", "sqnr_db"]).collect::<Vec<_>>());
     assert_eq!(report["original_accuracy"], accuracy_of_recorded_outputs(&data));
     assert_eq!((&report["samples"], &report["auc"]), (&Value::from(360), &Value::Null));

@@ -22,13 +22,14 @@ mod file;
 
 use std::path::Path;
 
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn, stack};
+use rayon::prelude::*;
 
 use array::Array;
 pub use error::{DataError, Problem};
 use file::DataFile;
 
-use crate::onnx::Port;
+use crate::onnx::{Port, Reference, ReferenceError};
 
 /// Samples that fit a model's inputs, and what is known about them.
 #[derive(Clone, Debug)]
@@ -143,6 +144,24 @@ impl Dataset {
     /// The group of each sample.
     pub fn groups(&self) -> Option<&[i64]> {
         self.groups.as_deref()
+    }
+
+    /// The same samples with the outputs that `reference` computes for them.
+    ///
+    /// # Errors
+    ///
+    /// [`ReferenceError`].
+    pub fn with_outputs_of(mut self, reference: &Reference) -> Result<Self, ReferenceError> {
+        let run = |index| reference.run(&self.sample(index));
+        let outputs: Vec<_> = (0..self.len).into_par_iter().map(run).collect::<Result<_, _>>()?;
+        let of_all = |index: usize| {
+            let each: Vec<_> = outputs.iter().map(|outputs| outputs[index].view()).collect();
+            let failed = |error| format!("output {index} of all samples: {error}");
+            stack(Axis(0), &each)
+                .map_err(|error| ReferenceError::Execution { reason: failed(error) })
+        };
+        self.references = (0..outputs[0].len()).map(of_all).collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     /// The original's outputs, each `[N, ..]`; empty where the file has none.

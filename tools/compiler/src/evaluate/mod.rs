@@ -35,6 +35,10 @@ pub struct Evaluation {
     pub original_auc: Option<f64>,
     /// Share of samples of which the original and the image say the same class.
     pub agreement: Option<f64>,
+    /// What the other answers cost, if the original's probabilities are right: by how much the classes
+    /// that it says are more probable than those that the image says, on average. Labels, and luck with
+    /// them, do not matter.
+    pub believed_loss: Option<f64>,
     /// Signal-to-quantisation-noise ratio against the original, over all outputs, in decibels.
     pub sqnr_db: Option<f64>,
     /// Times that the image is as fast as the original on this machine, both on one core at a time;
@@ -136,6 +140,8 @@ struct Judged {
     class: Option<i64>,
     /// The class that the original sees.
     original_class: Option<i64>,
+    /// By how much the original's class is more probable than the image's, by the original.
+    believed_loss: Option<f64>,
     /// Mean squared reconstruction error.
     error: f64,
     /// That of the original.
@@ -204,6 +210,10 @@ impl Job<'_> {
         }
         if let Some(original) = originals.first() {
             judged.original_class = self.scoring.class(original);
+            let probability = |class: Option<i64>| self.scoring.probability(original, class?);
+            judged.believed_loss = probability(judged.original_class)
+                .zip(probability(judged.class))
+                .map(|(original, image)| original - image);
             judged.original_error = Some(self.scoring.reconstruction_error(original, &inputs));
         }
         Ok(judged)
@@ -214,6 +224,8 @@ impl Job<'_> {
         let (original_accuracy, original_auc) =
             self.score(judged, |j| j.original_class, |j| j.original_error)?;
         let pairs = judged.iter().map(|j| (j.class, j.original_class));
+        let believed_losses: Option<Vec<f64>> = judged.iter().map(|j| j.believed_loss).collect();
+        let mean = |losses: Vec<f64>| losses.iter().sum::<f64>() / losses.len() as f64;
         let noise = judged.iter().map(|j| j.noise).sum::<Noise>();
         let time = |of: fn(&Judged) -> Duration| judged.iter().map(of).sum::<Duration>();
         let speedup = time(|j| j.original_time).as_secs_f64() / time(|j| j.time).as_secs_f64();
@@ -224,6 +236,7 @@ impl Job<'_> {
             original_accuracy,
             original_auc,
             agreement: score::share_of_equals(pairs),
+            believed_loss: believed_losses.map(mean),
             sqnr_db: noise.ratio_db(),
             speedup: matches!(self.original, Original::Computed(_)).then_some(speedup),
         })

@@ -7,6 +7,9 @@ use ndarray::ArrayD;
 
 use crate::session::{Network, PortInfo};
 
+/// How far a sum of probabilities may be from 1, which those of quantised models are not quite.
+const SUM_TOLERANCE: f64 = 0.05;
+
 /// How the first output of a model is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scoring {
@@ -49,6 +52,27 @@ impl Scoring {
             Self::Classes => Some(argmax(output) as i64),
             Self::Probability => output.first().map(|&p| i64::from(p > 0.5)),
             Self::Index => output.first().map(|&index| index as i64),
+            Self::Reconstruction | Self::Other => None,
+        }
+    }
+
+    /// The probability of a class by an output; an output that is no probability says it by softmax.
+    pub fn probability(self, output: &ArrayD<f32>, class: i64) -> Option<f64> {
+        match self {
+            Self::Classes => {
+                let own = f64::from(*output.iter().nth(usize::try_from(class).ok()?)?);
+                let sum: f64 = output.iter().copied().map(f64::from).sum();
+                if output.iter().all(|&p| p >= 0.0) && (sum - 1.0).abs() < SUM_TOLERANCE {
+                    return Some(own);
+                }
+                Some(
+                    output.iter().map(|&other| (f64::from(other) - own).exp()).sum::<f64>().recip(),
+                )
+            }
+            Self::Probability => {
+                output.first().map(|&p| f64::from(if class == 1 { p } else { 1.0 - p }))
+            }
+            Self::Index => Some(f64::from(u8::from(self.class(output)? == class))),
             Self::Reconstruction | Self::Other => None,
         }
     }
@@ -231,6 +255,21 @@ mod tests {
         noise.add(&arr1(&[3.0, 4.0]).into_dyn(), &arr1(&[3.0, 4.5]).into_dyn());
         assert!((noise.ratio_db().unwrap() - 20.0).abs() < 1e-9, "25 to 0.25");
         assert_eq!(Noise::default().ratio_db(), None);
+    }
+
+    #[test]
+    fn probabilities_are_taken_or_made() {
+        let probability = |scoring: Scoring, output: &[f32], class| {
+            scoring.probability(&arr1(output).into_dyn(), class).unwrap()
+        };
+        let near = |a: f64, b: f64| (a - b).abs() < 1e-6;
+        assert!(near(probability(Scoring::Classes, &[0.25, 0.75], 1), 0.75));
+        let ratio = 3.0_f32.ln();
+        assert!(near(probability(Scoring::Classes, &[5.0, 5.0 + ratio], 1), 0.75));
+        assert!(near(probability(Scoring::Classes, &[-1000.0, 1000.0], 0), 0.0));
+        assert!(near(probability(Scoring::Probability, &[0.25], 0), 0.75));
+        assert!(near(probability(Scoring::Index, &[3.0], 3), 1.0));
+        assert_eq!(Scoring::Classes.probability(&arr1(&[0.5, 0.5]).into_dyn(), 2), None);
     }
 
     #[test]

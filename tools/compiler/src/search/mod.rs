@@ -67,8 +67,12 @@ pub struct Point {
     pub score: f64,
     /// What the original has more.
     pub loss: f64,
-    /// The loss in view of the networks that are finer or coarser in every layer: on other data it is
-    /// more likely than what was measured.
+    /// Power of what its outputs differ from the original's by, as a share of theirs.
+    pub noise: f64,
+    /// The loss that the original's probabilities let expect, as [`Evaluation::believed_loss`] says.
+    pub believed_loss: Option<f64>,
+    /// The loss in view of all networks that have less or more noise, and of what is believed: on other
+    /// data it is more likely than what was measured.
     pub expected_loss: f64,
 }
 
@@ -79,6 +83,8 @@ pub struct Report {
     pub measure: Measure,
     /// The original's score.
     pub original: f64,
+    /// Samples that networks were scored on.
+    pub samples: usize,
     /// All networks that were tried, the largest first. The first has 8 bits everywhere.
     pub frontier: Vec<Point>,
     /// Index of the one that was chosen.
@@ -355,8 +361,14 @@ impl Search<'_> {
                 break (chosen, compiled);
             }
         };
-        let (measure, original) = (self.bench.measure, self.bench.original);
-        let report = Report { measure, original, frontier, chosen, complete: self.complete };
+        let report = Report {
+            measure: self.bench.measure,
+            original: self.bench.original,
+            samples: self.bench.data.len(),
+            frontier,
+            chosen,
+            complete: self.complete,
+        };
         Ok(Found { compiled, report })
     }
 }

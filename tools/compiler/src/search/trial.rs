@@ -1,5 +1,6 @@
 //! Makes networks and says how good and how large they are.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -8,9 +9,9 @@ use serde::Serialize;
 use super::{Point, SearchError};
 use crate::compile::{Calibrated, Compiled, Options};
 use crate::data::Dataset;
-use crate::evaluate::{Evaluation, evaluate};
+use crate::evaluate::{EvaluateError, Evaluation, evaluate};
 use crate::lower::Compress;
-use crate::onnx::{Model, Reference};
+use crate::onnx::Model;
 use crate::plan::Optimize;
 use crate::quantize::{LayerLevels, Levels, QuantizeOptions};
 use crate::session::Network;
@@ -44,9 +45,8 @@ pub(super) struct Bench<'a> {
     /// The original's score.
     pub(super) original: f64,
     calibrated: &'a Calibrated,
-    data: &'a Dataset,
-    /// The original, where the data does not say what it computes.
-    reference: Option<Reference>,
+    /// With the original's outputs.
+    pub(super) data: Cow<'a, Dataset>,
     pub(super) options: Options,
 }
 
@@ -58,14 +58,18 @@ impl<'a> Bench<'a> {
         options: &Options,
     ) -> Result<Self, SearchError> {
         let data = data.unwrap_or(calibration);
-        let computed = data.references().is_empty();
+        let data = if data.references().is_empty() {
+            let recorded = data.clone().with_outputs_of(&model.reference()?);
+            Cow::Owned(recorded.map_err(EvaluateError::from)?)
+        } else {
+            Cow::Borrowed(data)
+        };
         Ok(Self {
             calibration,
             measure: Measure::Agreement,
             original: 1.0,
             calibrated,
             data,
-            reference: computed.then(|| model.reference()).transpose()?,
             // How memory is planned changes no result.
             options: Options { optimize: Optimize::Latency, ..options.clone() },
         })
@@ -85,20 +89,14 @@ impl<'a> Bench<'a> {
             (None, Some(auc)) => (Measure::Auc, auc),
             (None, None) => (Measure::Agreement, 1.0),
         };
-        let score = self.score(&first).ok_or(SearchError::NoMeasure)?;
-        if self.measure != Measure::Agreement {
-            // Its score is known from now on.
-            self.reference = None;
-        }
-        let point = self.describe(BTreeMap::new(), &compiled, score);
+        let point = self.describe(BTreeMap::new(), &compiled, &first)?;
         Ok((compiled, point))
     }
 
     /// A network with these grids.
     pub(super) fn point(&self, layers: BTreeMap<String, Levels>) -> Result<Point, SearchError> {
         let compiled = self.make(layers.clone(), &self.options)?;
-        let score = self.score(&self.evaluate(&compiled)?).ok_or(SearchError::NoMeasure)?;
-        Ok(self.describe(layers, &compiled, score))
+        self.describe(layers, &compiled, &self.evaluate(&compiled)?)
     }
 
     pub(super) fn make(
@@ -114,7 +112,7 @@ impl<'a> Bench<'a> {
 
     fn evaluate(&self, compiled: &Compiled) -> Result<Evaluation, SearchError> {
         let network = Network::new(&compiled.image)?;
-        Ok(evaluate(&network, self.data, self.reference.as_ref(), &|_| {})?)
+        Ok(evaluate(&network, &self.data, None, &|_| {})?)
     }
 
     fn score(&self, evaluation: &Evaluation) -> Option<f64> {
@@ -125,15 +123,23 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn describe(&self, layers: BTreeMap<String, Levels>, compiled: &Compiled, score: f64) -> Point {
+    fn describe(
+        &self,
+        layers: BTreeMap<String, Levels>,
+        compiled: &Compiled,
+        evaluation: &Evaluation,
+    ) -> Result<Point, SearchError> {
+        let score = self.score(evaluation).ok_or(SearchError::NoMeasure)?;
         let loss = self.original - score;
-        Point {
+        Ok(Point {
             layers,
             image_bytes: compiled.image.len(),
             macs: compiled.metadata.macs(),
             score,
             loss,
+            noise: evaluation.sqnr_db.map_or(0.0, |ratio| 10_f64.powf(-ratio / 10.0)),
+            believed_loss: evaluation.believed_loss,
             expected_loss: loss,
-        }
+        })
     }
 }
