@@ -23,13 +23,13 @@ pub fn test(arguments: &[&str]) -> Result<()> {
     let failures = pass_on(output)?;
     let status = child.wait()?;
     if !status.success() {
-        bail!("{line} ended with {status}\n{failures}");
+        bail!("{line} ended with {status}{failures}");
     }
     Ok(())
 }
 
-/// Prints all that comes, and gives those parts that tell of failures: the harness begins them with
-/// a line `failures:` and ends them with one `test result: ...`.
+/// Prints all that comes, and gives those parts that tell of failures, each line behind a line break:
+/// the harness begins them with a line `failures:` and ends them with one `test result: ...`.
 fn pass_on(output: impl Read) -> io::Result<String> {
     let (mut failures, mut is_failure) = (String::new(), false);
     for line in BufReader::new(output).split(b'\n') {
@@ -38,7 +38,7 @@ fn pass_on(output: impl Read) -> io::Result<String> {
         println!("{line}");
         is_failure |= line == "failures:";
         if is_failure {
-            failures.extend([&*line, "\n"]);
+            failures.extend(["\n", &*line]);
         }
         is_failure &= !line.starts_with("test result:");
     }
@@ -53,7 +53,7 @@ mod tests {
     fn what_failed_tests_say_is_kept() {
         let output = "test a ... FAILED\n\nfailures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n\n\
                       test result: FAILED.\nRunning b\n\nrunning 0 tests\ntest result: ok.\n";
-        let kept = "failures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n\ntest result: FAILED.\n";
+        let kept = "\nfailures:\n\n---- a ----\nwhy\n\nfailures:\n    a\n\ntest result: FAILED.";
         assert_eq!(pass_on(output.as_bytes()).unwrap(), kept);
     }
 }
