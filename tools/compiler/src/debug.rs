@@ -17,7 +17,7 @@ use thiserror::Error;
 use crate::calibrate::{Bucket, Histogram};
 use crate::data::Dataset;
 use crate::evaluate::Noise;
-use crate::ir::{Graph, TensorId, eval_node};
+use crate::ir::{Executable, Graph, TensorId};
 use crate::metadata::{Layer, MetadataError};
 use crate::onnx::{ImportError, Model, Reference, ReferenceError};
 use crate::passes::{PassError, simplify};
@@ -180,7 +180,8 @@ impl Original {
         for node in &graph.nodes {
             let known =
                 |id: &TensorId| graph.tensor(*id).constant.is_some() || values.contains_key(id);
-            let output = node.inputs.iter().all(known).then(|| eval_node(graph, node, &values));
+            let run = || Executable::new(graph, node).run(&values);
+            let output = node.inputs.iter().all(known).then(run);
             // What only moves elements has no layer, but passes the image's values on.
             let moved = output.as_ref().filter(|_| node.op.moves_only());
             let held = traced(node.output).or_else(|| moved.cloned());

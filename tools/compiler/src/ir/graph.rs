@@ -1,6 +1,6 @@
 //! Tensors, nodes and how they hang together.
 
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 
 use super::op::Op;
 use super::quant::Quant;
@@ -48,11 +48,16 @@ impl Tensor {
             Constant::Real(values) => Some(values.clone()),
             Constant::Integer(values) => {
                 let quant = self.quant.as_ref()?;
-                let reals = values.indexed_iter().map(|(index, &q)| {
-                    let channel = quant.axis.map_or(0, |axis| index[axis]);
-                    quant.dequantize(q, channel) as f32
-                });
-                ArrayD::from_shape_vec(values.raw_dim(), reals.collect()).ok()
+                let real = |channel: usize| move |&q: &i32| quant.dequantize(q, channel) as f32;
+                let Some(axis) = quant.axis.map(Axis) else {
+                    return Some(values.map(real(0)));
+                };
+                let mut reals = ArrayD::zeros(values.raw_dim());
+                let channels = reals.axis_iter_mut(axis).zip(values.axis_iter(axis)).enumerate();
+                for (channel, (mut reals, values)) in channels {
+                    reals.assign(&values.map(real(channel)));
+                }
+                Some(reals)
             }
         }
     }

@@ -12,7 +12,7 @@ mod shapes;
 mod validate;
 
 pub use eval::eval;
-pub(crate) use eval::{Patches, eval_all, eval_node};
+pub(crate) use eval::{Executable, Patches, eval_all};
 pub use graph::{Constant, Graph, Node, Tensor, TensorId};
 pub use op::{Conv, Interpolation, Op, PadMode, Pool, Resize, SliceAxis, Unary};
 pub use quant::Quant;

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 
 use super::levels::has_real_weights;
 use crate::data::Dataset;
-use crate::ir::{Graph, Node, Patches, Tensor, TensorId, eval_node};
+use crate::ir::{Executable, Graph, Node, Patches, Tensor, TensorId};
 
 /// What the values of all samples may take.
 const MEMORY: usize = 1 << 29;
@@ -85,9 +85,9 @@ impl Run {
                 || graph.nodes[index + 1..].iter().any(|later| later.inputs.contains(id))
         };
         let done: Vec<TensorId> = node.inputs.iter().copied().filter(|id| !needed(id)).collect();
-        let rounds = self.rounds;
+        let (rounds, executable) = (self.rounds, Executable::new(graph, node));
         self.samples.par_iter_mut().for_each(|values| {
-            let output = eval_node(graph, node, values);
+            let output = executable.run(values);
             let output = if rounds { round(graph, node.output, &output) } else { output };
             values.insert(node.output, output);
             for id in &done {

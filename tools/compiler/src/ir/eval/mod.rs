@@ -34,7 +34,7 @@ pub fn eval(graph: &Graph, inputs: &[ArrayD<f32>]) -> HashMap<TensorId, ArrayD<f
         values.insert(id, array.clone());
     }
     for node in &graph.nodes {
-        let operands = operands(graph, node, &values);
+        let operands = Executable::new(graph, node).operands(&values);
         let output = clamped(node, execute(graph, node, &operands));
         assert_eq!(output.shape(), graph.tensor(node.output).shape, "node `{}`", node.name);
         values.insert(node.output, output);
@@ -42,16 +42,36 @@ pub fn eval(graph: &Graph, inputs: &[ArrayD<f32>]) -> HashMap<TensorId, ArrayD<f
     values
 }
 
-/// The output of one node, from the values of what it reads: [`eval`] in single precision, for
-/// many samples.
-pub(crate) fn eval_node(
-    graph: &Graph,
-    node: &Node,
-    values: &HashMap<TensorId, ArrayD<f32>>,
-) -> ArrayD<f32> {
-    let operands = operands(graph, node, values);
-    let product = patches::product(&node.op, &operands, &graph.tensor(node.output).shape);
-    clamped(node, product.unwrap_or_else(|| execute(graph, node, &operands)))
+/// One node, to be executed for many samples in single precision: the real values of its constants are
+/// at hand.
+pub(crate) struct Executable<'a> {
+    graph: &'a Graph,
+    node: &'a Node,
+    constants: HashMap<TensorId, ArrayD<f32>>,
+}
+
+impl<'a> Executable<'a> {
+    pub fn new(graph: &'a Graph, node: &'a Node) -> Self {
+        let constant = |&id: &TensorId| Some((id, graph.tensor(id).real_values()?));
+        Self { graph, node, constants: node.inputs.iter().filter_map(constant).collect() }
+    }
+
+    /// The node's output, from the values of what it reads.
+    pub fn run(&self, values: &HashMap<TensorId, ArrayD<f32>>) -> ArrayD<f32> {
+        let operands = self.operands(values);
+        let shape = &self.graph.tensor(self.node.output).shape;
+        let product = patches::product(&self.node.op, &operands, shape);
+        clamped(self.node, product.unwrap_or_else(|| execute(self.graph, self.node, &operands)))
+    }
+
+    fn operands(&self, values: &HashMap<TensorId, ArrayD<f32>>) -> Vec<ArrayD<f32>> {
+        let operand = |id: &TensorId| {
+            let value = values.get(id).or_else(|| self.constants.get(id));
+            let name = &self.graph.tensor(*id).name;
+            value.unwrap_or_else(|| panic!("tensor `{name}` is read before it is computed")).clone()
+        };
+        self.node.inputs.iter().map(operand).collect()
+    }
 }
 
 /// The values of all activations, as [`eval`] gives them, in single precision.
@@ -59,7 +79,7 @@ pub(crate) fn eval_all(graph: &Graph, inputs: &[ArrayD<f32>]) -> HashMap<TensorI
     let mut values: HashMap<_, _> =
         graph.inputs.iter().copied().zip(inputs.iter().cloned()).collect();
     for node in &graph.nodes {
-        let output = eval_node(graph, node, &values);
+        let output = Executable::new(graph, node).run(&values);
         values.insert(node.output, output);
     }
     values
@@ -70,21 +90,6 @@ fn clamped(node: &Node, mut output: ArrayD<f32>) -> ArrayD<f32> {
         output.mapv_inplace(|x| x.max(low).min(high));
     }
     output
-}
-
-fn operands(
-    graph: &Graph,
-    node: &Node,
-    values: &HashMap<TensorId, ArrayD<f32>>,
-) -> Vec<ArrayD<f32>> {
-    node.inputs.iter().map(|&id| operand(graph, values, id)).collect()
-}
-
-/// The value of a constant, or of something computed before.
-fn operand(graph: &Graph, values: &HashMap<TensorId, ArrayD<f32>>, id: TensorId) -> ArrayD<f32> {
-    let tensor = graph.tensor(id);
-    let value = values.get(&id).cloned().or_else(|| tensor.real_values());
-    value.unwrap_or_else(|| panic!("tensor `{}` is read before it is computed", tensor.name))
 }
 
 fn execute(graph: &Graph, node: &Node, operands: &[ArrayD<f32>]) -> ArrayD<f32> {
