@@ -22,7 +22,8 @@ pub struct Budget {
     #[arg(long, value_name = "BYTES", value_parser = super::convert::bytes)]
     flash_budget: Option<usize>,
     /// Points of accuracy (or hundredths of the area under the ROC curve) that may be lost against
-    /// the original. Without --flash-budget the smallest image within it is made.
+    /// the original: on the given samples and, as far as these can tell, on others. Without
+    /// --flash-budget the smallest image within it is made.
     #[arg(long, value_name = "POINTS", value_parser = points)]
     max_loss: Option<f64>,
     /// Labelled samples that accuracy is measured on, as for `eval`; without them agreement with the

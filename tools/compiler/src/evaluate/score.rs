@@ -56,19 +56,10 @@ impl Scoring {
         }
     }
 
-    /// The probability of a class by an output; an output that is no probability says it by softmax.
+    /// The probability of a class by an output.
     pub fn probability(self, output: &ArrayD<f32>, class: i64) -> Option<f64> {
         match self {
-            Self::Classes => {
-                let own = f64::from(*output.iter().nth(usize::try_from(class).ok()?)?);
-                let sum: f64 = output.iter().copied().map(f64::from).sum();
-                if output.iter().all(|&p| p >= 0.0) && (sum - 1.0).abs() < SUM_TOLERANCE {
-                    return Some(own);
-                }
-                Some(
-                    output.iter().map(|&other| (f64::from(other) - own).exp()).sum::<f64>().recip(),
-                )
-            }
+            Self::Classes => probability(output, usize::try_from(class).ok()?),
             Self::Probability => {
                 output.first().map(|&p| f64::from(if class == 1 { p } else { 1.0 - p }))
             }
@@ -91,6 +82,16 @@ impl Scoring {
 
 fn square(a: f32, b: f32) -> f64 {
     (f64::from(a) - f64::from(b)).powi(2)
+}
+
+/// A probability, which scores that are none say by softmax.
+fn probability(scores: &ArrayD<f32>, class: usize) -> Option<f64> {
+    let scores = || scores.iter().copied().map(f64::from);
+    let own = scores().nth(class)?;
+    let are_probabilities =
+        scores().all(|p| p >= 0.0) && (scores().sum::<f64>() - 1.0).abs() < SUM_TOLERANCE;
+    let softmax = || scores().map(|other| (other - own).exp()).sum::<f64>().recip();
+    Some(if are_probabilities { own } else { softmax() })
 }
 
 /// Index of the first of the largest values.
