@@ -69,7 +69,8 @@ pub struct Point {
     pub loss: f64,
     /// Power of what its outputs differ from the original's by, as a share of theirs.
     pub noise: f64,
-    /// The loss that the original's probabilities let expect, as [`Evaluation::believed_loss`] says.
+    /// What the other answers cost, if the original's probabilities are right, as an
+    /// [`Evaluation`](crate::evaluate::Evaluation) says.
     pub believed_loss: Option<f64>,
     /// The loss in view of all networks that have less or more noise, and of what is believed: on other
     /// data it is more likely than what was measured.
