@@ -2,7 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -21,8 +21,18 @@ pub fn cargo(arguments: &[&str]) -> Command {
 
 /// Runs a program with its output going where ours goes.
 pub fn run(command: &mut Command) -> Result<()> {
+    let status = start(command)?.wait()?;
+    check(command, status)
+}
+
+/// Starts a program.
+pub fn start(command: &mut Command) -> Result<Child> {
     eprintln!("$ {}", line(command));
-    let status = command.status().with_context(|| format!("cannot start {}", line(command)))?;
+    command.spawn().with_context(|| format!("cannot start {}", line(command)))
+}
+
+/// An error if a program did not succeed.
+pub fn check(command: &Command, status: ExitStatus) -> Result<()> {
     if !status.success() {
         bail!("{} ended with {status}", line(command));
     }
@@ -41,7 +51,7 @@ pub fn succeeds(command: &mut Command) -> bool {
 }
 
 /// The command as one would type it.
-pub fn line(command: &Command) -> String {
+fn line(command: &Command) -> String {
     let program = Path::new(command.get_program()).file_name().unwrap_or_default();
     let words = std::iter::once(program).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")

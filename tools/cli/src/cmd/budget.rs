@@ -81,7 +81,7 @@ pub fn frontier(report: &Report) -> String {
             format!("{:.2}", point.image_bytes as f64 / whole),
             format!("{:.2}", 100.0 * point.score),
             format!("{:+.2}", 100.0 * point.loss),
-            format!("{:.1}", -10.0 * point.noise.log10()),
+            point.sqnr_db.map_or("–".to_owned(), |ratio| format!("{ratio:.1}")),
             format!("{:+.2}", 100.0 * point.expected_loss),
             table::count(point.macs),
             grids(point),

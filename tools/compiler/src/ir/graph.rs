@@ -48,14 +48,14 @@ impl Tensor {
             Constant::Real(values) => Some(values.clone()),
             Constant::Integer(values) => {
                 let quant = self.quant.as_ref()?;
-                let real = |channel: usize| move |&q: &i32| quant.dequantize(q, channel) as f32;
+                let real = |q: i32, channel: usize| quant.dequantize(q, channel) as f32;
                 let Some(axis) = quant.axis.map(Axis) else {
-                    return Some(values.map(real(0)));
+                    return Some(values.mapv(|q| real(q, 0)));
                 };
                 let mut reals = ArrayD::zeros(values.raw_dim());
                 let channels = reals.axis_iter_mut(axis).zip(values.axis_iter(axis)).enumerate();
                 for (channel, (mut reals, values)) in channels {
-                    reals.assign(&values.map(real(channel)));
+                    reals.zip_mut_with(&values, |place, &q| *place = real(q, channel));
                 }
                 Some(reals)
             }

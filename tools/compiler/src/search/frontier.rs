@@ -53,8 +53,9 @@ impl Limits {
 /// What it costs is learned from all networks, by their labels and by the original's probabilities: the
 /// loss never falls where noise rises.
 pub(super) fn expected_losses(points: &mut [Point]) {
+    let ratio = |point: &Point| point.sqnr_db.unwrap_or(f64::INFINITY);
     // Of those with the same noise the worst comes first, so that all are pooled.
-    points.sort_by(|a, b| a.noise.total_cmp(&b.noise).then(b.loss.total_cmp(&a.loss)));
+    points.sort_by(|a, b| ratio(b).total_cmp(&ratio(a)).then(b.loss.total_cmp(&a.loss)));
     let smooth =
         |loss: fn(&Point) -> f64| never_falling(&points.iter().map(loss).collect::<Vec<_>>());
     let measured = smooth(|point| point.loss);
@@ -94,7 +95,7 @@ mod tests {
         let point = |&(image_bytes, loss): &(usize, f64)| Point {
             image_bytes,
             loss,
-            noise: 1.0 / image_bytes as f64,
+            sqnr_db: Some(image_bytes as f64),
             ..Point::default()
         };
         let mut points: Vec<Point> = sizes_and_losses.iter().map(point).collect();
@@ -119,19 +120,19 @@ mod tests {
 
     #[test]
     fn what_is_expected_depends_on_noise_and_belief() {
-        let point = |&(image_bytes, noise, loss, belief): &(usize, f64, f64, f64)| Point {
+        let point = |&(image_bytes, ratio, loss, belief): &(usize, f64, f64, f64)| Point {
             image_bytes,
-            noise,
+            sqnr_db: Some(ratio),
             loss,
             believed_loss: Some(belief),
             ..Point::default()
         };
         let tried = [
-            (70, 0.05, 0.03, 0.02),
-            (100, 0.0, 0.0, 0.0),
-            (90, 0.02, 0.0, 0.008),
-            (80, 0.02, 0.02, 0.001),
-            (60, 0.06, 0.03, 0.06),
+            (70, 15.0, 0.03, 0.02),
+            (100, 40.0, 0.0, 0.0),
+            (90, 20.0, 0.0, 0.008),
+            (80, 20.0, 0.02, 0.001),
+            (60, 10.0, 0.03, 0.06),
         ];
         let mut points: Vec<Point> = tried.iter().map(point).collect();
         expected_losses(&mut points);

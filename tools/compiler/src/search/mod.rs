@@ -67,8 +67,8 @@ pub struct Point {
     pub score: f64,
     /// What the original has more.
     pub loss: f64,
-    /// Power of what its outputs differ from the original's by, as a share of theirs.
-    pub noise: f64,
+    /// Signal-to-quantisation-noise ratio of its outputs, in decibels; `None` if there is no noise.
+    pub sqnr_db: Option<f64>,
     /// What the other answers cost, if the original's probabilities are right, as an
     /// [`Evaluation`](crate::evaluate::Evaluation) says.
     pub believed_loss: Option<f64>,

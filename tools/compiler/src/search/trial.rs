@@ -141,7 +141,7 @@ impl<'a> Bench<'a> {
             macs: compiled.metadata.macs(),
             score,
             loss,
-            noise: evaluation.sqnr_db.map_or(0.0, |ratio| 10_f64.powf(-ratio / 10.0)),
+            sqnr_db: evaluation.sqnr_db,
             believed_loss: evaluation.believed_loss,
             expected_loss: loss,
         })

@@ -4,9 +4,9 @@
 use std::io::{self, BufRead, BufReader, Read};
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 
-use crate::process::{cargo, line};
+use crate::process::{cargo, check, start};
 
 /// Runs `cargo test --release --workspace` with more arguments: all tests, even if some fail.
 ///
@@ -16,16 +16,10 @@ use crate::process::{cargo, line};
 pub fn test(arguments: &[&str]) -> Result<()> {
     let mut command = cargo(&["test", "--release", "--workspace", "--no-fail-fast"]);
     command.args(arguments).stdout(Stdio::piped());
-    let line = line(&command);
-    eprintln!("$ {line}");
-    let mut child = command.spawn().with_context(|| format!("cannot start {line}"))?;
+    let mut child = start(&mut command)?;
     let output = child.stdout.take().context("the output of the tests is not at hand")?;
     let failures = pass_on(output)?;
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("{line} ended with {status}{failures}");
-    }
-    Ok(())
+    check(&command, child.wait()?).map_err(|error| anyhow!("{error}{failures}"))
 }
 
 /// Prints all that comes, and gives those parts that tell of failures, each line behind a line break:

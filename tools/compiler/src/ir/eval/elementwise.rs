@@ -68,7 +68,7 @@ pub(super) fn arg_max(x: &ArrayD<f32>, axis: usize, last: bool, shape: &[usize])
 
 /// `(x − mean) / √(variance + epsilon) · scale + bias` per channel, the second axis. Operands: x,
 /// scale, bias, mean, variance.
-pub(super) fn batch_norm(operands: &[ArrayD<f32>], epsilon: f32) -> ArrayD<f32> {
+pub(super) fn batch_norm(operands: &[&ArrayD<f32>], epsilon: f32) -> ArrayD<f32> {
     let mut output = operands[0].clone();
     for (channel, mut lane) in output.axis_iter_mut(Axis(1)).enumerate() {
         let [scale, bias, mean, variance] =

@@ -34,8 +34,8 @@ pub fn eval(graph: &Graph, inputs: &[ArrayD<f32>]) -> HashMap<TensorId, ArrayD<f
         values.insert(id, array.clone());
     }
     for node in &graph.nodes {
-        let operands = Executable::new(graph, node).operands(&values);
-        let output = clamped(node, execute(graph, node, &operands));
+        let executable = Executable::new(graph, node);
+        let output = clamped(node, execute(graph, node, &executable.operands(&values)));
         assert_eq!(output.shape(), graph.tensor(node.output).shape, "node `{}`", node.name);
         values.insert(node.output, output);
     }
@@ -64,11 +64,11 @@ impl<'a> Executable<'a> {
         clamped(self.node, product.unwrap_or_else(|| execute(self.graph, self.node, &operands)))
     }
 
-    fn operands(&self, values: &HashMap<TensorId, ArrayD<f32>>) -> Vec<ArrayD<f32>> {
+    fn operands<'v>(&'v self, values: &'v HashMap<TensorId, ArrayD<f32>>) -> Vec<&'v ArrayD<f32>> {
         let operand = |id: &TensorId| {
             let value = values.get(id).or_else(|| self.constants.get(id));
             let name = &self.graph.tensor(*id).name;
-            value.unwrap_or_else(|| panic!("tensor `{name}` is read before it is computed")).clone()
+            value.unwrap_or_else(|| panic!("tensor `{name}` is read before it is computed"))
         };
         self.node.inputs.iter().map(operand).collect()
     }
@@ -92,22 +92,24 @@ fn clamped(node: &Node, mut output: ArrayD<f32>) -> ArrayD<f32> {
     output
 }
 
-fn execute(graph: &Graph, node: &Node, operands: &[ArrayD<f32>]) -> ArrayD<f32> {
-    let x = &operands[0];
+fn execute(graph: &Graph, node: &Node, operands: &[&ArrayD<f32>]) -> ArrayD<f32> {
+    let x = operands[0];
     let output = graph.tensor(node.output);
     match &node.op {
-        Op::Conv(conv) => window::conv(conv, x, &operands[1], operands.get(2), &output.shape),
-        Op::Dense => window::dense(x, &operands[1], operands.get(2)),
+        Op::Conv(conv) => {
+            window::conv(conv, x, operands[1], operands.get(2).copied(), &output.shape)
+        }
+        Op::Dense => window::dense(x, operands[1], operands.get(2).copied()),
         Op::MaxPool(pool) => window::max_pool(pool, x, &output.shape),
         Op::AvgPool { pool, count_padding } => {
             window::average_pool(pool, *count_padding, x, &output.shape)
         }
         Op::Mean { axes } => elementwise::mean(x, axes, &output.shape),
-        Op::Add => elementwise::binary(x, &operands[1], |a, b| a + b),
-        Op::Sub => elementwise::binary(x, &operands[1], |a, b| a - b),
-        Op::Mul => elementwise::binary(x, &operands[1], |a, b| a * b),
+        Op::Add => elementwise::binary(x, operands[1], |a, b| a + b),
+        Op::Sub => elementwise::binary(x, operands[1], |a, b| a - b),
+        Op::Mul => elementwise::binary(x, operands[1], |a, b| a * b),
         Op::Unary(unary) => x.mapv(|x| unary.eval(x.into()) as f32),
-        Op::PRelu => elementwise::binary(x, &operands[1], |x, s| if x < 0.0 { x * s } else { x }),
+        Op::PRelu => elementwise::binary(x, operands[1], |x, s| if x < 0.0 { x * s } else { x }),
         Op::Softmax { axis } => elementwise::softmax(x, *axis),
         Op::Concat { axis } => movement::concat(operands, *axis),
         Op::Slice(axes) => movement::slice(x, axes),

@@ -22,7 +22,7 @@ pub(super) fn transpose(x: &ArrayD<f32>, perm: &[usize]) -> ArrayD<f32> {
 }
 
 /// The inputs one behind the other along an axis.
-pub(super) fn concat(inputs: &[ArrayD<f32>], axis: usize) -> ArrayD<f32> {
+pub(super) fn concat(inputs: &[&ArrayD<f32>], axis: usize) -> ArrayD<f32> {
     let views: Vec<_> = inputs.iter().map(|input| input.view()).collect();
     concatenate(Axis(axis), &views).unwrap_or_else(|error| panic!("{error}"))
 }

@@ -93,10 +93,10 @@ impl Patches {
 /// The output of a convolution or matrix product; operands as in [`Op`]. `None` for other operators.
 ///
 /// Sums run in single precision: close to what [`eval`](super::eval) computes, and much faster.
-pub(super) fn product(op: &Op, operands: &[ArrayD<f32>], shape: &[usize]) -> Option<ArrayD<f32>> {
-    let mut product = Patches::new(op, &operands[0], shape)?.product(&operands[1]);
+pub(super) fn product(op: &Op, operands: &[&ArrayD<f32>], shape: &[usize]) -> Option<ArrayD<f32>> {
+    let mut product = Patches::new(op, operands[0], shape)?.product(operands[1]);
     if let Some(bias) = operands.get(2) {
-        for (mut row, &bias) in product.outer_iter_mut().zip(bias) {
+        for (mut row, &bias) in product.outer_iter_mut().zip(*bias) {
             row += bias;
         }
     }
@@ -145,7 +145,7 @@ mod tests {
             let bias = waves(&[outputs], 2.1);
             let shape = [1, outputs, height, width];
             let expected = window::conv(&conv, &x, &weights, Some(&bias), &shape);
-            let got = product(&Op::Conv(conv), &[x, weights, bias], &shape).unwrap();
+            let got = product(&Op::Conv(conv), &[&x, &weights, &bias], &shape).unwrap();
             assert_close(&got, &expected);
         }
     }
@@ -162,10 +162,10 @@ mod tests {
         };
         let (x, weights) = (waves(&[1, 2, 8], 0.7), waves(&[3, 2, 3], 1.3));
         let expected = window::conv(&conv, &x, &weights, None, &[1, 3, 4]);
-        assert_close(&product(&Op::Conv(conv), &[x, weights], &[1, 3, 4]).unwrap(), &expected);
+        assert_close(&product(&Op::Conv(conv), &[&x, &weights], &[1, 3, 4]).unwrap(), &expected);
 
         let (x, weights) = (waves(&[2, 3, 5], 0.7), waves(&[4, 5], 1.3));
         let expected = window::dense(&x, &weights, None);
-        assert_close(&product(&Op::Dense, &[x, weights], &[2, 3, 4]).unwrap(), &expected);
+        assert_close(&product(&Op::Dense, &[&x, &weights], &[2, 3, 4]).unwrap(), &expected);
     }
 }
