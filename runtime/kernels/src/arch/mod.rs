@@ -76,7 +76,7 @@ pub type Native = Rv32;
 pub type Native = Scalar;
 
 /// Inner loops. A `None` means that the arguments contradict each other; nothing panics.
-pub trait Isa {
+pub trait Isa: Sized {
     /// What reports call it.
     const NAME: &'static str;
 
@@ -86,6 +86,9 @@ pub trait Isa {
 
     /// Whether loops must know what [`products`] of sums and multipliers take.
     const MEASURES_PRODUCTS: bool = false;
+
+    /// What the loops of `ConvPaired` make of the channels, which they may look at many times.
+    type Pairs<'a>: From<Pairs<'a>> + AsRef<Pairs<'a>>;
 
     /// Dot products of two patches with two rows of weights, all equally long:
     /// `sums[patch][row]`.
@@ -118,13 +121,13 @@ pub trait Isa {
     /// All channels of the pixels of a strip, block by block; the pixels' outputs are `step` bytes
     /// apart. `patch` has [`Pairs::patch_words`] words of working memory.
     fn paired_strip(
-        pairs: &Pairs<'_>,
+        pairs: &Self::Pairs<'_>,
         strip: &Strip<'_>,
         patch: &mut [u32],
         out: Dst<'_>,
         step: usize,
     ) -> Option<()> {
-        scalar::paired_strip(pairs, strip, patch, out, step)
+        scalar::paired_strip::<Self>(pairs, strip, patch, out, step)
     }
 
     /// Expands a run of bytes of each pixel of a block to 16-bit lanes, in an order which only
@@ -135,13 +138,18 @@ pub trait Isa {
 
     /// All channels of a block whose patches are expanded; the pixels' outputs are `step` bytes
     /// apart.
-    fn paired_block(pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize) -> Option<()> {
-        scalar::paired_block(pairs, patch, out, step)
+    fn paired_block(
+        pairs: &Self::Pairs<'_>,
+        patch: &mut [u32],
+        out: Dst<'_>,
+        step: usize,
+    ) -> Option<()> {
+        scalar::paired_block(pairs.as_ref(), patch, out, step)
     }
 
     /// All channels of one pixel, from the bytes of its patch.
-    fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
-        scalar::paired_pixel(pairs, patch, out)
+    fn paired_pixel(pairs: &Self::Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
+        scalar::paired_pixel(pairs.as_ref(), patch, out)
     }
 
     /// Expands a run of bytes of each pixel of a block, in an order which only

@@ -66,6 +66,12 @@ impl<'a> Pairs<'a> {
     }
 }
 
+impl AsRef<Self> for Pairs<'_> {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 /// Where the kernel rows of a pixel lie: runs of bytes, each `step` bytes after the one before.
 /// From the one behind `before` on they lie `ring_bytes` lower, at the other end of a ring.
 #[derive(Clone, Copy)]

@@ -251,6 +251,8 @@ mod tests {
     impl Isa for Strips {
         const NAME: &'static str = "strips";
         const READS_STRIPS: bool = true;
+
+        type Pairs<'a> = crate::arch::paired::Pairs<'a>;
     }
 
     /// With strips and without.

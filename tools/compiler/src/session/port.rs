@@ -67,7 +67,7 @@ impl PortInfo {
             });
         }
         let permuted = values.view().permuted_axes(IxDyn(&self.memory_order));
-        Ok(permuted.iter().copied().collect())
+        Ok(permuted.as_standard_layout().into_owned().into_raw_vec_and_offset().0)
     }
 
     /// The array in ONNX layout of elements in the order of the device's memory.

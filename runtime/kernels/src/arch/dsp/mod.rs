@@ -19,6 +19,8 @@ pub struct Dsp;
 impl Isa for Dsp {
     const NAME: &'static str = "dsp";
 
+    type Pairs<'a> = Pairs<'a>;
+
     fn paired_strip(
         pairs: &Pairs<'_>,
         strip: &Strip<'_>,

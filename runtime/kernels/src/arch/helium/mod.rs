@@ -9,6 +9,7 @@ mod planar;
 mod vectors;
 
 use crate::arch::neighbours::Neighbours;
+use crate::arch::paired::Pairs;
 use crate::arch::planar::{Channels, Placed, Planes};
 use crate::arch::sum::Sum;
 use crate::arch::taps::{TapFilters, TapStrip};
@@ -22,6 +23,8 @@ pub struct Helium;
 impl Isa for Helium {
     const NAME: &'static str = "helium";
     const READS_STRIPS: bool = true;
+
+    type Pairs<'a> = Pairs<'a>;
 
     fn gather(neighbours: &Neighbours<'_>, patches: &mut [i8], pitch: usize) -> Option<()> {
         vectors::gather(neighbours, patches, pitch)

@@ -7,6 +7,7 @@ use core::arch::global_asm;
 
 use crate::arch::blocked::{BLOCK, Filters};
 use crate::arch::depthwise::{Channels, Taps};
+use crate::arch::paired::Pairs;
 use crate::arch::view::Dst;
 use crate::arch::{Isa, scalar};
 use crate::requantize::Requantizer;
@@ -55,6 +56,8 @@ unsafe extern "C" {
 
 impl Isa for Rv32 {
     const NAME: &'static str = "rv32";
+
+    type Pairs<'a> = Pairs<'a>;
 
     fn blocked_channels(filters: &Filters<'_>, patch: &[u32], out: [Dst<'_>; BLOCK]) -> Option<()> {
         (patch.len() == filters.patch_words()).then_some(())?;

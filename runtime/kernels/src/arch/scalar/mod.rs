@@ -1,8 +1,8 @@
 //! Every inner loop in plain Rust: what the instruction sets must equal, and what hosts and cores
 //! without a variant of their own run. The loops are shaped so that a compiler vectorises them.
 
-mod paired;
-mod planar;
+pub mod paired;
+pub mod planar;
 mod strips;
 mod vectors;
 
@@ -12,6 +12,7 @@ use core::{iter, mem};
 use crate::arch::Isa;
 use crate::arch::blocked::{self, Filters};
 use crate::arch::depthwise::{self, PADDING, Taps};
+use crate::arch::paired::Pairs;
 use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
 use crate::requantize::{self, Requantizer};
@@ -50,6 +51,8 @@ fn pieces_mut<T>(slice: &mut [T], len: usize) -> impl Iterator<Item = &mut [T]> 
 
 impl Isa for Scalar {
     const NAME: &'static str = "scalar";
+
+    type Pairs<'a> = Pairs<'a>;
 }
 
 /// See [`Isa::dot_2x2`].

@@ -2,15 +2,17 @@
 
 use fixie_format::op::paired::TAP_ORDER;
 
+use crate::arch::Isa;
 use crate::arch::paired::{BLOCK, PATCH_WORDS, Pairs, Strip};
 use crate::arch::scalar::{pieces, pieces_mut};
 use crate::arch::view::{Dst, Src};
 use crate::requantize::Requantizer;
 
-/// See [`Isa::paired_strip`](crate::arch::Isa::paired_strip).
+/// See [`Isa::paired_strip`](crate::arch::Isa::paired_strip). Blocks are expanded and computed as
+/// `I` does it.
 #[inline(always)]
-pub fn paired_strip(
-    pairs: &Pairs<'_>,
+pub fn paired_strip<I: Isa>(
+    pairs: &I::Pairs<'_>,
     strip: &Strip<'_>,
     patch: &mut [u32],
     out: Dst<'_>,
@@ -25,11 +27,11 @@ pub fn paired_strip(
                 let pixel = first.wrapping_add(pixel).checked_mul(strip.pixel_step())?;
                 strip.source().slice(start.checked_add(pixel)?, run_len)
             });
-            paired_expand([a?, b?, c?], patch, row.checked_mul(strip.quads())?)?;
+            I::paired_expand([a?, b?, c?], patch, row.checked_mul(strip.quads())?)?;
         }
         let at = first.checked_mul(step)?;
         let out = out.slice(at, out.len().checked_sub(at)?)?;
-        paired_block(pairs, patch, out, step)?;
+        I::paired_block(pairs, patch, out, step)?;
         first = first.wrapping_add(BLOCK);
     }
     Some(())
@@ -39,18 +41,24 @@ pub fn paired_strip(
 /// of the weights.
 #[inline(always)]
 pub fn paired_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
-    let taps = patch.len() / PATCH_WORDS * TAP_ORDER.len();
-    let first = quad.checked_mul(TAP_ORDER.len())?;
-    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(patch);
-    for (run, lanes) in runs.into_iter().zip(pieces_mut(lanes, taps)) {
-        expand_run(run, lanes.get_mut(first..)?.get_mut(..run.len())?)?;
+    for (run, lanes) in runs.into_iter().zip(run_lanes(patch, quad)?) {
+        expand_run(run, lanes.get_mut(..run.len())?)?;
     }
     Some(())
 }
 
+/// The lanes of each pixel from those of `quad` on.
+#[inline(always)]
+pub fn run_lanes(patch: &mut [u32], quad: usize) -> Option<impl Iterator<Item = &mut [i16]>> {
+    let taps = patch.len() / PATCH_WORDS * TAP_ORDER.len();
+    let first = quad.checked_mul(TAP_ORDER.len())?;
+    let lanes: &mut [i16] = bytemuck::must_cast_slice_mut(patch);
+    Some(pieces_mut(lanes, taps).map(move |lanes| lanes.get_mut(first..).unwrap_or_default()))
+}
+
 /// One run of bytes as lanes, every four of them in [`TAP_ORDER`].
 #[inline(always)]
-fn expand_run(run: Src<'_>, lanes: &mut [i16]) -> Option<()> {
+pub fn expand_run(run: Src<'_>, lanes: &mut [i16]) -> Option<()> {
     for (quad, lanes) in lanes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
         let bytes = run.chunk(quad.wrapping_mul(4))?;
         *lanes = in_order(bytes);
@@ -63,7 +71,7 @@ fn expand_run(run: Src<'_>, lanes: &mut [i16]) -> Option<()> {
 fn in_order([a, b, c, d]: [i8; 4]) -> [i16; 4] {
     // Indexing by `TAP_ORDER` would have to be checked.
     const { assert!(matches!(TAP_ORDER, [0, 2, 1, 3])) };
-    [a, c, b, d].map(i16::from)
+    [a.into(), c.into(), b.into(), d.into()]
 }
 
 /// See [`Isa::paired_block`](crate::arch::Isa::paired_block).

@@ -29,15 +29,15 @@ pub fn planar_expand(placed: &Placed<'_>, channel: usize, planes: &mut Planes<'_
         let first = (y / 2).checked_mul(lines.pair_step())?;
         let pixels = lanes.as_chunks_mut::<CHANNELS>().0.iter_mut().skip(column);
         for (x, pixel) in pixels.take(lines.count()).enumerate() {
-            let bytes = row.chunk::<CHANNELS>(x.wrapping_mul(step).wrapping_add(first))?;
-            *pixel = bytes.map(i16::from);
+            let [a, b, c, d] = row.chunk(x.wrapping_mul(step).wrapping_add(first))?;
+            *pixel = [a.into(), b.into(), c.into(), d.into()];
         }
     }
     Some(())
 }
 
 /// Outputs of a row that are computed at a time: fewer would be no vectors to the compiler.
-const OUTPUTS: usize = 8;
+pub const OUTPUTS: usize = 8;
 
 /// See [`Isa::planar_channels`](crate::arch::Isa::planar_channels). Outputs behind the end of a row are computed, but not written.
 #[inline(always)]
@@ -45,25 +45,36 @@ pub fn planar_channels(channels: &Channels<'_>, _table: &mut [u32]) -> Option<()
     let streams = Streams::new(channels)?;
     for y in 0..channels.outputs().rows() {
         for x in (0..channels.outputs().columns()).step_by(OUTPUTS) {
-            planar_outputs(channels, &streams, y, x)?;
+            let sums = planar_sums(channels, &streams, y, x)?;
+            let requantizer =
+                Requantizer { shift: 0, zero: channels.zero(), min: i8::MIN, max: i8::MAX };
+            let mut pixels = [[0; CHANNELS]; OUTPUTS];
+            for (pixel, sums) in pixels.iter_mut().zip(sums) {
+                for ((value, acc), multiplier) in
+                    pixel.iter_mut().zip(sums).zip(streams.multipliers)
+                {
+                    *value = requantizer.apply(acc, multiplier);
+                }
+            }
+            store(channels, (y, x), pixels)?;
         }
     }
     Some(())
 }
 
 /// The constants of four channels.
-struct Streams<'a> {
+pub struct Streams<'a> {
     /// Empty for channels that are skipped.
     weights: [&'a [i8]; CHANNELS],
-    bias: [i32; CHANNELS],
-    multipliers: [i32; CHANNELS],
+    pub bias: [i32; CHANNELS],
+    pub multipliers: [i32; CHANNELS],
     /// Bytes of a kernel column.
     column_len: usize,
 }
 
 impl<'a> Streams<'a> {
     #[inline(always)]
-    fn new(channels: &Channels<'a>) -> Option<Self> {
+    pub fn new(channels: &Channels<'a>) -> Option<Self> {
         let mut all = Self {
             weights: [&[]; CHANNELS],
             bias: [0; CHANNELS],
@@ -85,28 +96,24 @@ impl<'a> Streams<'a> {
 
     /// The weights of tap `(i, j)`.
     #[inline(always)]
-    fn tap(&self, i: usize, j: usize) -> [i16; CHANNELS] {
+    pub fn tap(&self, i: usize, j: usize) -> [i16; CHANNELS] {
         let at = j.wrapping_mul(self.column_len).wrapping_add(i);
-        self.weights.map(|weights| weights.get(at).copied().unwrap_or(0).into())
+        let mut tap = [0; CHANNELS];
+        for (tap, weights) in tap.iter_mut().zip(self.weights) {
+            *tap = weights.get(at).copied().unwrap_or(0).into();
+        }
+        tap
     }
 }
 
-/// The outputs of row `y` from column `x` on, all channels.
+/// Writes outputs of row `y` from column `x` on, as far as there are any, all channels.
 #[inline(always)]
-fn planar_outputs(
+pub fn store(
     channels: &Channels<'_>,
-    streams: &Streams<'_>,
-    y: usize,
-    x: usize,
+    (y, x): (usize, usize),
+    pixels: [[i8; CHANNELS]; OUTPUTS],
 ) -> Option<()> {
-    let (sums, outputs) = (planar_sums(channels, streams, y, x)?, channels.outputs());
-    let requantizer = Requantizer { shift: 0, zero: channels.zero(), min: i8::MIN, max: i8::MAX };
-    let mut pixels = [[0; CHANNELS]; OUTPUTS];
-    for (pixel, sums) in pixels.iter_mut().zip(sums) {
-        for ((value, acc), multiplier) in pixel.iter_mut().zip(sums).zip(streams.multipliers) {
-            *value = requantizer.apply(acc, multiplier);
-        }
-    }
+    let outputs = channels.outputs();
     for (x, pixel) in (x..outputs.columns()).zip(pixels) {
         if channels.skipped() == 0 {
             outputs.set((y, x), pixel)?;
@@ -157,7 +164,7 @@ fn planar_sums(
 
 /// The lanes, so far apart, that one tap of some outputs sees; zeros behind the end.
 #[inline(always)]
-fn seen(lanes: &[[i16; CHANNELS]], step: usize) -> [[i16; CHANNELS]; OUTPUTS] {
+pub fn seen(lanes: &[[i16; CHANNELS]], step: usize) -> [[i16; CHANNELS]; OUTPUTS] {
     if let (1, Some(neighbours)) = (step, lanes.first_chunk()) {
         return *neighbours;
     }

@@ -11,6 +11,7 @@ use core::arch::global_asm;
 use crate::arch::Isa;
 use crate::arch::blocked::{BLOCK, Filters};
 use crate::arch::depthwise::{Channels, Taps};
+use crate::arch::paired::Pairs;
 use crate::arch::view::{Dst, Src};
 
 #[cfg(fixie_armv6m)]
@@ -35,6 +36,8 @@ pub struct Thumb;
 impl Isa for Thumb {
     const NAME: &'static str = "thumb";
     const MEASURES_PRODUCTS: bool = cfg!(fixie_armv6m);
+
+    type Pairs<'a> = Pairs<'a>;
 
     fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4] {
         dense::dot_1x4(patch, rows)

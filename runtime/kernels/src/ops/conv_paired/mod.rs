@@ -162,7 +162,7 @@ impl<I: Isa, S: Storage> Operator for ConvPaired<I, S> {
                 plan,
                 shape,
                 patches: patches(params, group, &shape, &tensors, rings)?,
-                pairs: Pairs::new(stream, plan.quads, channels, params.out_zero)?,
+                pairs: Pairs::new(stream, plan.quads, channels, params.out_zero)?.into(),
                 first_channel,
                 patch: &mut *patch,
                 stage: &mut *stage,
@@ -176,12 +176,12 @@ impl<I: Isa, S: Storage> Operator for ConvPaired<I, S> {
 }
 
 /// Some output channels of one group of a convolution.
-struct Kernel<'p, 'a, 's, I> {
+struct Kernel<'p, 'a, 's, I: Isa> {
     params: &'p op::Conv,
     plan: Plan,
     shape: Shape,
     patches: Patches<'a>,
-    pairs: Pairs<'s>,
+    pairs: I::Pairs<'s>,
     /// The first output channel.
     first_channel: usize,
     /// Expanded patches of a block, or the bytes of one.
@@ -204,7 +204,7 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
             let start = at.checked_mul(out_c)?.checked_add(self.first_channel)?;
             let out = span.out.slice(start, span.out.len().checked_sub(start)?)?;
             let done = if last.is_none() {
-                self.pixel(pixel, out.slice(0, self.pairs.channels())?)?;
+                self.pixel(pixel, out.slice(0, self.pairs.as_ref().channels())?)?;
                 1
             } else if let Some(strip) = self.strip(pixel, span.len.checked_sub(at)?) {
                 I::paired_strip(&self.pairs, &strip, self.patch, out, out_c)?;
@@ -292,7 +292,7 @@ impl<'a, I: Isa> Kernel<'_, 'a, '_, I> {
             return I::paired_pixel(&self.pairs, patch, out);
         }
         let bytes: &mut [i8] = bytemuck::must_cast_slice_mut(self.patch);
-        let bytes = bytes.get_mut(..self.pairs.taps())?;
+        let bytes = bytes.get_mut(..self.pairs.as_ref().taps())?;
         bytes.fill(0);
         let run_len = self.plan.run_quads.checked_mul(paired::TAP_ALIGN)?;
         for i in 0..usize::from(self.params.window.kernel_h) {

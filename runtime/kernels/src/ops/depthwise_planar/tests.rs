@@ -2,6 +2,7 @@ use fixie_format::Opcode;
 use proptest::prelude::*;
 
 use super::*;
+use crate::arch::Scalar;
 use crate::ops::conv_testing::{Layer, Traits, traits};
 use crate::testing::windows;
 
@@ -18,8 +19,11 @@ proptest! {
     #[test]
     fn it_is_the_definition(window in planar_windows(), traits in traits()) {
         let layer = Layer::new(window, Traits { groups: window.in_c, shift: 0, ..traits });
+        let expected = Some(layer.expected());
         let found = layer.run::<DepthwisePlanar>(Opcode::DepthwisePlanar);
-        prop_assert_eq!(found, Some(layer.expected()));
+        prop_assert_eq!(&found, &expected);
+        let scalar = layer.run::<DepthwisePlanar<Scalar>>(Opcode::DepthwisePlanar);
+        prop_assert_eq!(&scalar, &expected);
     }
 
     #[test]
