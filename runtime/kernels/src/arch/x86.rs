@@ -9,6 +9,7 @@ use crate::arch::blocked::{self, Filters};
 use crate::arch::depthwise::{self, Taps};
 use crate::arch::paired::{BLOCK, Pairs, Strip};
 use crate::arch::planar::{Channels, Placed, Planes};
+use crate::arch::sparse::SparsePairs;
 use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
 use crate::arch::{Isa, scalar, vectors};
@@ -56,6 +57,10 @@ loops! {
         pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize
     ) -> Option<()>;
     fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()>;
+    fn sparse_block(
+        pairs: &SparsePairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize
+    ) -> Option<()>;
+    fn sparse_pixel(pairs: &SparsePairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()>;
     fn blocked_expand(
         runs: [Src<'_>; blocked::BLOCK], patch: &mut [u32], tap: usize
     ) -> Option<()>;

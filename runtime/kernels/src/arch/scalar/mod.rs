@@ -3,6 +3,7 @@
 
 mod paired;
 mod planar;
+mod sparse;
 mod strips;
 mod vectors;
 
@@ -18,6 +19,7 @@ use crate::requantize::{self, Requantizer};
 
 pub use paired::{paired_block, paired_expand, paired_pixel, paired_strip};
 pub use planar::{planar_channels, planar_expand, planar_fill};
+pub use sparse::{sparse_block, sparse_pixel};
 pub use strips::{depthwise_strip, gather};
 pub use vectors::vectors_strip;
 
