@@ -14,10 +14,13 @@
 //!
 //! A channel that cannot move its output by half a step has all its weights set to zero.
 
-use ndarray::{Array1, ArrayD, ArrayView2, ArrayViewD, Axis, IxDyn};
+use std::ops::Range;
+
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, IxDyn};
 use rayon::prelude::*;
 
 use super::bias_correction::corrected;
+use super::pruning::blocks;
 use super::replay::Moments;
 use super::requant::SHORT_UNIT;
 use super::rounding::Compensation;
@@ -38,6 +41,18 @@ pub(super) struct Inputs {
     moments: Vec<Moments>,
     /// Where second moments are known.
     compensations: Vec<Compensation>,
+    /// If the layer is pruned.
+    pruning: Option<Pruning>,
+}
+
+/// How a layer is pruned.
+struct Pruning {
+    /// The places in a row of weights that become zero together.
+    blocks: Vec<Vec<usize>>,
+    /// How many of the blocks do.
+    count: usize,
+    /// Of the moments of each group.
+    inverses: Vec<Array2<f64>>,
 }
 
 impl Inputs {
@@ -52,7 +67,14 @@ impl Inputs {
             Some(Constant::Real(reals)) => compensations(reals, &moments, options.bias_correction),
             _ => Vec::new(),
         };
-        Self { moments, compensations }
+        let share = options.pruned;
+        let blocks = if share.is_none() { None } else { blocks(graph, node) };
+        let pruning = blocks.filter(|_| !compensations.is_empty()).map(|blocks| Pruning {
+            count: share.of(blocks.len()),
+            inverses: compensations.iter().map(Compensation::inverse).collect(),
+            blocks,
+        });
+        Self { moments, compensations, pruning }
     }
 }
 
@@ -103,7 +125,7 @@ fn real_weights(
     (tensor, reals): (&Tensor, &ArrayD<f32>),
     bias: Option<Tensor>,
     (options, levels): (&QuantizeOptions, Levels),
-    Inputs { moments, compensations }: &Inputs,
+    Inputs { moments, compensations, pruning }: &Inputs,
 ) -> (Tensor, Option<Tensor>) {
     let outputs = reals.len_of(Axis(0));
     let biases = bias.as_ref().and_then(Tensor::real_values);
@@ -112,13 +134,32 @@ fn real_weights(
     let is_short = options.multipliers == Multipliers::Short && steps.input_finer <= 1.0;
     let unit = is_short.then(|| SHORT_UNIT * steps.output / steps.input);
     let grid = Grid { choice: options.weights, levels, unit };
-    let channel = |(n, row): (usize, ArrayViewD<f32>)| {
-        let weights: Vec<f32> = row.iter().copied().collect();
-        let group = n * compensations.len() / outputs.max(1);
-        steps.channel(&weights, biases[[n]].into(), grid, compensations.get(group))
+    let rows: Vec<Vec<f32>> =
+        reals.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect();
+    // Kernels take the channels of a group in pairs.
+    let per_group = outputs / compensations.len().max(1);
+    let pairs = |group: usize| {
+        let end = (group + 1) * per_group;
+        (group * per_group..end).step_by(2).map(move |n| (group, n..end.min(n + 2)))
     };
-    let rows: Vec<_> = reals.axis_iter(Axis(0)).enumerate().collect();
-    let channels: Vec<Channel> = rows.into_par_iter().map(channel).collect();
+    let pair = |(group, pair): (usize, Range<usize>)| -> Vec<Channel> {
+        let compensation = compensations.get(group);
+        let rows = &rows[pair.clone()];
+        let pruned = pruning.as_ref().zip(compensation).and_then(|(pruning, compensation)| {
+            let inverse = pruning.inverses.get(group)?.clone();
+            compensation.pruned(inverse, rows, &pruning.blocks, pruning.count)
+        });
+        let (rows, compensation) = match &pruned {
+            Some((rows, compensation)) => (&rows[..], Some(compensation)),
+            None => (rows, compensation),
+        };
+        let channel = |(n, row): (usize, &Vec<f32>)| {
+            steps.channel(row, biases[[n]].into(), grid, compensation)
+        };
+        pair.zip(rows).map(channel).collect()
+    };
+    let pairs: Vec<_> = (0..compensations.len().max(1)).flat_map(pairs).collect();
+    let channels: Vec<Channel> = pairs.into_par_iter().flat_map_iter(pair).collect();
     let weights = from_channels(tensor, reals, &channels);
     // A bias in the model's own integers stays.
     let open =
