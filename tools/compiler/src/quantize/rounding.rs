@@ -97,17 +97,13 @@ impl Compensation {
     /// the rows together, and what rounds the weights that are left; `None` if they have no inverse.
     pub(super) fn pruned(
         &self,
-        inverse: Array2<f64>,
         rows: &[Vec<f32>],
-        blocks: &[Vec<usize>],
-        count: usize,
+        inverse: Array2<f64>,
+        (blocks, count): (&[Vec<usize>], usize),
     ) -> Option<(Vec<Vec<f32>>, Self)> {
-        let mut places = vec![0; self.order.len()];
-        self.order.iter().enumerate().for_each(|(place, &at)| places[at] = place);
-        let blocks: Vec<Vec<usize>> =
-            blocks.iter().map(|block| block.iter().map(|&at| places[at]).collect()).collect();
+        let (places, blocks) = self.in_order(blocks);
         let mut open: Vec<Vec<f64>> = rows.iter().map(|row| self.open(row, 1.0)).collect();
-        let kept = prune(inverse, &mut open, &blocks, count);
+        let (kept, _) = prune(inverse, &mut open, &blocks, count);
         let natural = |open: &Vec<f64>| places.iter().map(|&place| open[place] as f32).collect();
         let kept: Vec<usize> = (0..kept.len()).filter(|&place| kept[place]).collect();
         let moments = Array2::from_shape_fn((kept.len(), kept.len()), |(i, j)| {
@@ -157,6 +153,27 @@ impl Compensation {
         };
         let sums = rows.outer_iter().map(of_row);
         sums.fold((0.0, 0.0), |(gain, size), more| (gain + more.0, size + more.1))
+    }
+
+    /// What each block more does to the outputs of rows of weights, the one with the least harm first.
+    pub(super) fn harms(
+        &self,
+        rows: &[Vec<f32>],
+        inverse: Array2<f64>,
+        blocks: &[Vec<usize>],
+    ) -> Vec<f64> {
+        let (_, blocks) = self.in_order(blocks);
+        let mut open: Vec<Vec<f64>> = rows.iter().map(|row| self.open(row, 1.0)).collect();
+        prune(inverse, &mut open, &blocks, blocks.len()).1
+    }
+
+    /// Where in the factor's order each place of a row is, and those of blocks.
+    fn in_order(&self, blocks: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
+        let mut places = vec![0; self.order.len()];
+        self.order.iter().enumerate().for_each(|(place, &at)| places[at] = place);
+        let block = |block: &Vec<usize>| block.iter().map(|&at| places[at]).collect();
+        let blocks = blocks.iter().map(block).collect();
+        (places, blocks)
     }
 
     /// Integers of a grid for a row of weights.

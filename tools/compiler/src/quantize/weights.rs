@@ -14,13 +14,11 @@
 //!
 //! A channel that cannot move its output by half a step has all its weights set to zero.
 
-use std::ops::Range;
-
-use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, IxDyn};
+use ndarray::{Array1, ArrayD, ArrayView2, Axis, IxDyn};
 use rayon::prelude::*;
 
 use super::bias_correction::corrected;
-use super::pruning::blocks;
+use super::pruning::{ChannelPair, Pruning, blocks};
 use super::replay::Moments;
 use super::requant::SHORT_UNIT;
 use super::rounding::Compensation;
@@ -45,16 +43,6 @@ pub(super) struct Inputs {
     pruning: Option<Pruning>,
 }
 
-/// How a layer is pruned.
-struct Pruning {
-    /// The places in a row of weights that become zero together.
-    blocks: Vec<Vec<usize>>,
-    /// How many of the blocks do.
-    count: usize,
-    /// Of the moments of each group.
-    inverses: Vec<Array2<f64>>,
-}
-
 impl Inputs {
     /// Of a layer with the weights that `node` has.
     pub(super) fn new(
@@ -67,13 +55,13 @@ impl Inputs {
             Some(Constant::Real(reals)) => compensations(reals, &moments, options.bias_correction),
             _ => Vec::new(),
         };
-        let share = options.pruned;
-        let blocks = if share.is_none() { None } else { blocks(graph, node) };
-        let pruning = blocks.filter(|_| !compensations.is_empty()).map(|blocks| Pruning {
-            count: share.of(blocks.len()),
-            inverses: compensations.iter().map(Compensation::inverse).collect(),
-            blocks,
-        });
+        let blocks = if options.pruned.is_none() { None } else { blocks(graph, node) };
+        let pruning = match (&graph.tensor(node.inputs[1]).constant, blocks) {
+            (Some(Constant::Real(reals)), Some(blocks)) if !compensations.is_empty() => {
+                Some(Pruning::new(options.pruned, blocks, &rows(reals), &compensations))
+            }
+            _ => None,
+        };
         Self { moments, compensations, pruning }
     }
 }
@@ -134,20 +122,13 @@ fn real_weights(
     let is_short = options.multipliers == Multipliers::Short && steps.input_finer <= 1.0;
     let unit = is_short.then(|| SHORT_UNIT * steps.output / steps.input);
     let grid = Grid { choice: options.weights, levels, unit };
-    let rows: Vec<Vec<f32>> =
-        reals.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect();
-    // Kernels take the channels of a group in pairs.
-    let per_group = outputs / compensations.len().max(1);
-    let pairs = |group: usize| {
-        let end = (group + 1) * per_group;
-        (group * per_group..end).step_by(2).map(move |n| (group, n..end.min(n + 2)))
-    };
-    let pair = |(group, pair): (usize, Range<usize>)| -> Vec<Channel> {
-        let compensation = compensations.get(group);
-        let rows = &rows[pair.clone()];
-        let pruned = pruning.as_ref().zip(compensation).and_then(|(pruning, compensation)| {
-            let inverse = pruning.inverses.get(group)?.clone();
-            compensation.pruned(inverse, rows, &pruning.blocks, pruning.count)
+    let rows = rows(reals);
+    let pair = |(index, pair): (usize, ChannelPair)| -> Vec<Channel> {
+        let compensation = compensations.get(pair.group);
+        let rows = &rows[pair.channels.clone()];
+        let pruned = pruning.as_ref().zip(compensation);
+        let pruned = pruned.and_then(|(pruning, compensation)| {
+            compensation.pruned(rows, pruning.inverse(&pair), pruning.blocks(index))
         });
         let (rows, compensation) = match &pruned {
             Some((rows, compensation)) => (&rows[..], Some(compensation)),
@@ -156,9 +137,10 @@ fn real_weights(
         let channel = |(n, row): (usize, &Vec<f32>)| {
             steps.channel(row, biases[[n]].into(), grid, compensation)
         };
-        pair.zip(rows).map(channel).collect()
+        pair.channels.zip(rows).map(channel).collect()
     };
-    let pairs: Vec<_> = (0..compensations.len().max(1)).flat_map(pairs).collect();
+    let pairs: Vec<_> =
+        ChannelPair::all(outputs, compensations.len()).into_iter().enumerate().collect();
     let channels: Vec<Channel> = pairs.into_par_iter().flat_map_iter(pair).collect();
     let weights = from_channels(tensor, reals, &channels);
     // A bias in the model's own integers stays.
@@ -174,6 +156,11 @@ fn real_weights(
         _ => bias,
     };
     (weights, bias)
+}
+
+/// The weights of each output channel.
+fn rows(reals: &ArrayD<f32>) -> Vec<Vec<f32>> {
+    reals.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect()
 }
 
 /// One per channel group, where second moments are known.
