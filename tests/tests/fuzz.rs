@@ -247,8 +247,8 @@ fn rescaling() -> Vec<u8> {
 
 /// An image that skips weights which are zero.
 fn skipping() -> Vec<u8> {
-    let file = |name: &str| shipped(&format!("perceptron/{name}"));
-    let model = Model::load(file("perceptron.onnx"), &ImportOptions::default()).unwrap();
+    let file = |name: &str| shipped(&format!("autoencoder/{name}"));
+    let model = Model::load(file("autoencoder.onnx"), &ImportOptions::default()).unwrap();
     let data = Dataset::load(&file("calib.npz"), model.inputs()).unwrap();
     let pruned = "0.9".parse().unwrap();
     let quantize = QuantizeOptions { pruned, ..QuantizeOptions::default() };

@@ -23,25 +23,34 @@ const TILE_OF_ANY: f64 = 2400.0;
 /// time.
 const PATCH: f64 = 1.5;
 
-/// Instructions for four taps of two channels by `ConvPaired`, per pixel: of a block, and of one alone,
-/// where two pairs of channels share what it takes to load it.
-const PAIRED_QUAD: [f64; 2] = [5.75, 8.25];
+/// Instructions for four taps of two channels by `ConvPaired`: for a block of pixels, and for one alone,
+/// where two pairs of channels share what it takes to load it. These are measured on a Cortex-M4.
+const PAIRED_QUAD: [f64; 2] = [17.25, 8.25];
 /// The same by `ConvSparse`, whose loops also look where the taps belong.
-const SPARSE_QUAD: [f64; 2] = [7.2, 12.5];
-/// Instructions by which `ConvSparse` finds out, before a block is computed, whether four taps lie inside
-/// of the patch.
+const SPARSE_QUAD: [f64; 2] = [21.5, 12.5];
+/// What `ConvSparse` takes more for each pair of channels.
+const SPARSE_PAIR: [f64; 2] = [12.0, 20.0];
+/// What it takes more for each kernel row of a block.
+const SPARSE_ROW: f64 = 120.0;
+/// To find out, before blocks are computed, whether four taps lie inside of the patch.
 const SPARSE_PLACE: f64 = 2.5;
 
 /// Whether `ConvSparse`, for which `quads` times four taps of two channels are left, takes fewer
 /// instructions than `ConvPaired`. Steps of some rows each are not known yet.
 pub fn is_sparse_faster(params: &op::Conv, quads: usize) -> bool {
     let window = &params.window;
-    let pixels = f64::from(window.out_h) * f64::from(window.out_w);
     let row_taps = usize::from(window.kernel_w) * usize::from(window.in_c / params.groups.max(1));
-    let all = pairs(params) * paired::row_quads(row_taps) * usize::from(window.kernel_h);
+    let kernel_rows = f64::from(window.kernel_h);
+    let pairs = pairs(params) as f64;
+    let all = pairs * paired::row_quads(row_taps) as f64 * kernel_rows;
+    let quads = quads as f64;
+    let pixels = f64::from(window.out_h) * f64::from(window.out_w);
     let alone = usize::from(pixels < PIXELS_PER_BLOCK);
-    let place = if alone == 1 { 0.0 } else { SPARSE_PLACE / pixels };
-    (SPARSE_QUAD[alone] + place) * (quads as f64) < PAIRED_QUAD[alone] * all as f64
+    let around = match alone {
+        0 => SPARSE_ROW * kernel_rows + SPARSE_PLACE * quads / (pixels / PIXELS_PER_BLOCK).ceil(),
+        _ => 0.0,
+    };
+    SPARSE_QUAD[alone] * quads + SPARSE_PAIR[alone] * pairs + around < PAIRED_QUAD[alone] * all
 }
 
 /// Pairs of output channels.
@@ -122,12 +131,12 @@ fn spans(step: &Step, ring: Option<usize>) -> Vec<usize> {
 mod tests {
     use super::*;
 
-    /// The most of 100 groups of four taps with which skipping the others is faster.
+    /// The most of 1000 groups of four taps with which skipping the others is faster.
     fn most_quads(pixels: u16) -> usize {
         let window = op::Window {
             in_h: 1,
             in_w: pixels,
-            in_c: 40,
+            in_c: 400,
             out_h: 1,
             out_w: pixels,
             out_c: 20,
@@ -158,11 +167,11 @@ mod tests {
             reserved: [0; 2],
         };
         assert_eq!(pairs(&params), 10);
-        (0..=100).filter(|&quads| is_sparse_faster(&params, quads)).max().unwrap()
+        (0..=1000).filter(|&quads| is_sparse_faster(&params, quads)).max().unwrap()
     }
 
     #[test]
     fn some_weights_must_be_zero() {
-        assert_eq!([1, 3, 1000].map(most_quads), [65, 71, 79]);
+        assert_eq!([1, 3, 1000].map(most_quads), [643, 708, 790]);
     }
 }

@@ -99,7 +99,8 @@ pub(super) struct Pruning {
 }
 
 impl Pruning {
-    /// Of the blocks of all pairs those that do the least harm.
+    /// Of the blocks of all pairs those that do the least harm, as a share of what the pair's outputs are
+    /// without any weights: later layers even out how large the outputs of channels are.
     pub(super) fn new(
         share: PrunedShare,
         blocks: Vec<Vec<usize>>,
@@ -110,7 +111,10 @@ impl Pruning {
         let pairs = ChannelPair::all(rows.len(), compensations.len());
         let harms = |pair: &ChannelPair| {
             let inverse = inverses[pair.group].clone();
-            compensations[pair.group].harms(&rows[pair.channels.clone()], inverse, &blocks)
+            let rows = &rows[pair.channels.clone()];
+            let harms = compensations[pair.group].harms(rows, inverse, &blocks);
+            let all: f64 = harms.iter().sum();
+            harms.into_iter().map(|harm| harm / all.max(f64::MIN_POSITIVE)).collect()
         };
         let harms: Vec<Vec<f64>> = pairs.par_iter().map(harms).collect();
         let counts = least(&harms, share.of(pairs.len() * blocks.len()));
