@@ -182,6 +182,7 @@ fn write_seeds() {
         }
     }
     by_kernel.insert(Opcode::Rescale.name().to_owned(), rescaling());
+    by_kernel.insert(Opcode::ConvSparse.name().to_owned(), skipping());
     write_all("onnx_import", "onnx", &by_operator);
     write_all("image_run", "fixie", &by_kernel);
     let whole =
@@ -242,6 +243,17 @@ fn rescaling() -> Vec<u8> {
         .collect();
     (graph.inputs, graph.outputs) = (vec![ids[0]], vec![ids[2]]);
     assemble(graph, Provenance::default(), &stripped()).unwrap().image
+}
+
+/// An image that skips weights which are zero.
+fn skipping() -> Vec<u8> {
+    let file = |name: &str| shipped(&format!("autoencoder/{name}"));
+    let model = Model::load(file("autoencoder.onnx"), &ImportOptions::default()).unwrap();
+    let data = Dataset::load(&file("calib.npz"), model.inputs()).unwrap();
+    let pruned = "0.9".parse().unwrap();
+    let quantize = QuantizeOptions { pruned, ..QuantizeOptions::default() };
+    let options = Options { target: Target::CortexM4, quantize, ..stripped() };
+    compile(&model, Some(&data), &options, &mut |_| {}).unwrap().image
 }
 
 /// Data files of every kind: alone, packed, in other types and orders.

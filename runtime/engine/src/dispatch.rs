@@ -55,7 +55,7 @@ macro_rules! dispatch {
 dispatch! {
     weighted: Conv, ConvPaired, ConvBlocked, Depthwise, DepthwisePlanar;
     others: MaxPool, AvgPool, Mean, Add, Mul, Lut, PRelu, Softmax, Copy, Fill, Resize, ArgMax, Feed,
-    ConvVectors, ConvWide, Rescale,
+    ConvVectors, ConvWide, Rescale, ConvSparse,
 }
 
 /// Whether an engine of the operator set `OPS` contains a kernel: known at compile time.

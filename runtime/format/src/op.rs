@@ -104,6 +104,8 @@ operators! {
     ConvWide = 20: ConvWide,
     /// Another scale, in 8 or 16 bits.
     Rescale = 21: Rescale,
+    /// As `ConvPaired`, without the weights that are 0: see [`sparse`].
+    ConvSparse = 22: Conv,
 }
 
 /// A set of operators, and which constants they decode.
@@ -254,7 +256,7 @@ record! {
         /// Upper bound of the output.
         pub act_max: i8,
         /// 0: the constants lie as the opcode orders them. 1: they are coded, see "Coded constants".
-        /// 2: they are packed, see "Packed constants". Always 0 in `ConvVectors`.
+        /// 2: they are packed, see "Packed constants". Always 0 in `ConvVectors` and `ConvSparse`.
         pub coding: u8,
         /// Zero.
         pub reserved: [u8; 2],
@@ -582,6 +584,36 @@ pub mod paired {
     pub const fn pair_words(quads: usize) -> usize {
         CONSTANT_WORDS + 2 * quads
     }
+}
+
+/// Weights of [`Opcode::ConvSparse`]: as of [`paired`], of each pair only the groups of 4 taps that
+/// are not all 0, two by two.
+///
+/// ```text
+/// weights := words:u32 group*            // so many words follow
+/// group   := pair*                       // channels (0, 1), (2, 3), …; an odd last one with zeros
+/// pair    := full:i32 low:i32 couples:u32 couple* m0:i32 m1:i32
+/// couple  := quad quad at:u16 at:u16     // `couples` of them; where the two quads belong
+/// quad    := v:i16 v:i16 v:i16 v:i16     // four taps of the pair
+/// ```
+///
+/// `at` counts the groups of 4 taps of a patch, which a kernel row fills with zeros as in [`paired`];
+/// it is less than their number, of which there are at most [`MAX_QUADS`](sparse::MAX_QUADS). Quads
+/// may come in any order; what a pair has none of is 0. If their number is odd, a quad of zeros
+/// makes the last couple whole. Everything else is as in [`paired`].
+pub mod sparse {
+    use super::paired;
+
+    /// The most groups of 4 taps that a patch can have.
+    pub const MAX_QUADS: usize = 1 << 16;
+    /// Words of four taps of a pair.
+    pub const QUAD_WORDS: usize = paired::TAP_ALIGN / 2;
+    /// Words of two of them, and where they belong.
+    pub const COUPLE_WORDS: usize = 2 * QUAD_WORDS + 1;
+    /// Words of a pair before its couples.
+    pub const HEAD_WORDS: usize = 3;
+    /// Words behind them.
+    pub const TAIL_WORDS: usize = 2;
 }
 
 /// Weights of [`Opcode::ConvBlocked`]: one stream of bytes per channel, a multiple of 4 long.

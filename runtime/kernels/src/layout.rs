@@ -5,7 +5,9 @@
 use fixie_format::Opcode;
 use fixie_format::op;
 
-use crate::ops::{conv, conv_blocked, conv_paired, conv_vectors, depthwise, depthwise_planar};
+use crate::ops::{
+    conv, conv_blocked, conv_paired, conv_sparse, conv_vectors, depthwise, depthwise_planar,
+};
 
 pub use crate::ops::conv_wide::scratch_len as wide_scratch_len;
 
@@ -32,6 +34,7 @@ pub fn scratch_len(params: &op::Conv, opcode: Opcode, portion: Portion) -> Optio
     match opcode {
         Opcode::Conv => conv::scratch_len(params, channels),
         Opcode::ConvPaired => conv_paired::scratch_len(params, channels),
+        Opcode::ConvSparse => conv_sparse::scratch_len(params),
         Opcode::ConvBlocked => conv_blocked::scratch_len(params, channels),
         Opcode::ConvVectors => conv_vectors::scratch_len(params),
         Opcode::Depthwise => depthwise::scratch_len(params),
@@ -53,7 +56,8 @@ mod pack {
     use fixie_format::op::coded::CODED;
     use fixie_format::op::packed::PACKED;
     use fixie_format::op::paired::{TAP_ALIGN, TAP_ORDER};
-    use fixie_format::op::{self, blocked, planar, vectors};
+    use fixie_format::op::sparse::QUAD_WORDS;
+    use fixie_format::op::{self, blocked, planar, sparse, vectors};
 
     use crate::coded::{self, Channel};
     use crate::ops::patch::Shape;
@@ -83,6 +87,7 @@ mod pack {
         match opcode {
             Opcode::Conv => Some(bytemuck::cast_slice(constants.weights).to_vec()),
             Opcode::ConvPaired => paired_stream(&shape, &channels),
+            Opcode::ConvSparse => sparse_stream(&shape, &channels),
             Opcode::ConvBlocked => Some(blocked_stream(&shape, &channels)),
             Opcode::ConvVectors => Some(vectors_stream(&shape, &channels)),
             Opcode::Depthwise => Some(depthwise_order(&shape, constants.weights)),
@@ -92,7 +97,7 @@ mod pack {
     }
 
     /// The same constants as a stream, for a record with the given `coding`; `None` where
-    /// [`pack`] gives none, for `ConvVectors`, if a multiplier is below 0, or if that coding cannot
+    /// [`pack`] gives none, for `ConvVectors` and `ConvSparse`, if a multiplier is below 0, or if that coding cannot
     /// hold them. Whether it is shorter is another matter.
     pub fn code(
         opcode: Opcode,
@@ -100,7 +105,7 @@ mod pack {
         constants: Constants<'_>,
         coding: u8,
     ) -> Option<Vec<u8>> {
-        (opcode != Opcode::ConvVectors).then_some(())?;
+        (!matches!(opcode, Opcode::ConvVectors | Opcode::ConvSparse)).then_some(())?;
         pack(opcode, params, constants)?;
         let channels = channels(opcode, params, constants)?;
         match coding {
@@ -130,13 +135,13 @@ mod pack {
             Opcode::Depthwise => params.groups == params.window.in_c,
             Opcode::DepthwisePlanar => depthwise_planar::takes(params),
             Opcode::ConvVectors => conv_vectors::takes(params, &shape),
-            Opcode::ConvPaired => params.shift == 0,
+            Opcode::ConvPaired | Opcode::ConvSparse => params.shift == 0,
             Opcode::ConvBlocked => conv_blocked::takes(params),
             _ => false,
         };
         taken.then_some(())?;
         match opcode {
-            Opcode::ConvPaired => {
+            Opcode::ConvPaired | Opcode::ConvSparse => {
                 let second = |n: usize| n % shape.group_out % 2 == 1;
                 let limited = |(n, channel)| {
                     if second(n) { limited(channel, params, 1 << 23) } else { Some(channel) }
@@ -222,34 +227,73 @@ mod pack {
 
     /// The stream of [`paired`](fixie_format::op::paired).
     fn paired_stream(shape: &Shape, channels: &[Channel]) -> Option<Vec<u8>> {
-        let none = Channel { weights: vec![0; shape.taps], bias: 0, multiplier: 0 };
         let mut words = Vec::new();
-        for group in channels.chunks_exact(shape.group_out) {
-            for pair in group.chunks(2) {
-                push_pair(&mut words, [&pair[0], pair.get(1).unwrap_or(&none)], shape.row_taps)?;
-            }
+        for pair in pairs(shape, channels)? {
+            words.extend(pair.biases);
+            words.extend(pair.quads.as_flattened());
+            words.extend(pair.multipliers);
         }
         Some(bytemuck::cast_slice(&words).to_vec())
     }
 
-    /// Appends two channels; `None` if their weights cannot be held as one number.
-    fn push_pair(words: &mut Vec<i32>, pair: [&Channel; 2], row_taps: usize) -> Option<()> {
-        let [first, second] = pair;
-        words.push(second.bias.wrapping_mul(256).wrapping_add(first.bias));
-        words.push(first.bias);
-        let rows = first.weights.chunks_exact(row_taps).zip(second.weights.chunks_exact(row_taps));
-        for (first, second) in rows {
+    /// The stream of [`sparse`].
+    fn sparse_stream(shape: &Shape, channels: &[Channel]) -> Option<Vec<u8>> {
+        let mut words = vec![0];
+        for pair in pairs(shape, channels)? {
+            (pair.quads.len() <= sparse::MAX_QUADS).then_some(())?;
+            let places = pair.quads.iter().zip(0i32..).filter(|(quad, _)| **quad != [0, 0]);
+            let places: Vec<_> = places.collect();
+            words.extend(pair.biases);
+            words.push(places.len().div_ceil(2) as i32);
+            for couple in places.chunks(2) {
+                let (first, second) = (couple[0], couple.get(1).unwrap_or(&(&[0, 0], 0)));
+                words.extend([first.0, second.0].into_iter().flatten());
+                words.push(second.1 << 16 | first.1);
+            }
+            words.extend(pair.multipliers);
+        }
+        words[0] = i32::try_from(words.len() - 1).ok()?;
+        Some(bytemuck::cast_slice(&words).to_vec())
+    }
+
+    /// Two channels of one group.
+    struct Pair {
+        /// Of both, and of the first one.
+        biases: [i32; 2],
+        /// Four taps each.
+        quads: Vec<[i32; QUAD_WORDS]>,
+        multipliers: [i32; 2],
+    }
+
+    /// The pairs of all groups; `None` if some weights cannot be held as one number.
+    fn pairs(shape: &Shape, channels: &[Channel]) -> Option<Vec<Pair>> {
+        let none = Channel { weights: vec![0; shape.taps], bias: 0, multiplier: 0 };
+        let groups = channels.chunks_exact(shape.group_out);
+        let pairs = groups.flat_map(|group| group.chunks(2)).map(|pair| {
+            let (first, second) = (&pair[0], pair.get(1).unwrap_or(&none));
+            Some(Pair {
+                biases: [second.bias.wrapping_mul(256).wrapping_add(first.bias), first.bias],
+                quads: quads([&first.weights, &second.weights], shape.row_taps)?,
+                multipliers: [first.multiplier, second.multiplier],
+            })
+        });
+        pairs.collect()
+    }
+
+    /// The weights of two channels as numbers of both, in groups of four taps.
+    fn quads([first, second]: [&[i8]; 2], row_taps: usize) -> Option<Vec<[i32; QUAD_WORDS]>> {
+        let mut quads = Vec::new();
+        for (first, second) in first.chunks_exact(row_taps).zip(second.chunks_exact(row_taps)) {
             for (first, second) in first.chunks(TAP_ALIGN).zip(second.chunks(TAP_ALIGN)) {
                 let mut quad = [0; TAP_ALIGN];
                 for ((v, &w0), &w1) in quad.iter_mut().zip(first).zip(second) {
                     *v = i16::try_from(256 * i32::from(w1) + i32::from(w0)).ok()?;
                 }
                 let [a, b, c, d] = TAP_ORDER.map(|tap| quad[tap]);
-                words.extend([word(a, b), word(c, d)]);
+                quads.push([word(a, b), word(c, d)]);
             }
         }
-        words.extend([first.multiplier, second.multiplier]);
-        Some(())
+        Some(quads)
     }
 
     /// `[kernel_h][kernel_w][out_c]`.
@@ -326,6 +370,30 @@ mod tests {
             0,
         ];
         let packed = pack(Opcode::ConvPaired, &params, constants).unwrap();
+        assert_eq!(words(&packed), expected);
+    }
+
+    #[test]
+    fn a_sparse_stream_has_only_quads_that_are_not_zero() {
+        let params = params(pointwise(1, 14, 3), 1);
+        let mut weights = [0; 3 * 14];
+        weights[5] = 3;
+        weights[13] = -4;
+        weights[14 + 4] = 2;
+        weights[2 * 14] = 9;
+        weights[2 * 14 + 8] = 8;
+        weights[2 * 14 + 12] = 7;
+        let constants =
+            Constants { weights: &weights, bias: &[10, -20, 30], multipliers: &[1000, 2000, 3000] };
+        let lanes = |low: i32, high: i32| high << 16 | (low & 0xffff);
+        let places = lanes;
+        let pair = [256 * -20 + 10, 10, 1];
+        let couple = [256 * 2, lanes(3, 0), 0, lanes(-4, 0), places(1, 3)];
+        let single = [30, 30, 2];
+        let couples = [[9, 0, 8, 0, places(0, 2)], [7, 0, 0, 0, places(3, 0)]];
+        let pairs = [&pair[..], &couple, &[1000, 2000], &single, couples.as_flattened()];
+        let expected = [&[25][..], &pairs.concat(), &[3000, 0]].concat();
+        let packed = pack(Opcode::ConvSparse, &params, constants).unwrap();
         assert_eq!(words(&packed), expected);
     }
 

@@ -23,7 +23,7 @@ pub enum Overlap {
 /// apart, or if `opcode` is no convolution.
 pub fn overlap(params: &op::Conv, opcode: Opcode) -> Option<Overlap> {
     match opcode {
-        Opcode::ConvPaired if params.groups == 1 => {
+        Opcode::ConvPaired | Opcode::ConvSparse if params.groups == 1 => {
             Some(Overlap::Trailing(paired_lead(&params.window)))
         }
         Opcode::DepthwisePlanar if depthwise_planar::works_in_place(params) => {
@@ -33,7 +33,8 @@ pub fn overlap(params: &op::Conv, opcode: Opcode) -> Option<Overlap> {
     }
 }
 
-/// The least number of bytes by which the output of `ConvPaired` must start before the input.
+/// The least number of bytes by which the output of `ConvPaired` and `ConvSparse` must start before the
+/// input.
 ///
 /// Pixels are computed row by row, three at a time, all channels of them. Before anything of such a
 /// block is written everything that it sees was read. A last block of fewer pixels starts so much
@@ -110,14 +111,22 @@ mod tests {
 
     use super::*;
     use crate::ops::conv_testing::{Layer, Traits, pointwise, traits};
-    use crate::ops::{ConvPaired, DepthwisePlanar};
+    use crate::ops::{ConvPaired, ConvSparse, DepthwisePlanar, Operator};
     use crate::testing::windows;
 
     /// The output of `ConvPaired` that starts `lead` bytes before the input.
     fn trailing(layer: &Layer, lead: usize) -> Vec<i8> {
-        let (bench, params) = layer.trailing(Opcode::ConvPaired, lead).expect("small weights");
+        trailing_of::<ConvPaired>(Opcode::ConvPaired, layer, lead)
+    }
+
+    fn trailing_of<O: Operator<Params = op::Conv>>(
+        opcode: Opcode,
+        layer: &Layer,
+        lead: usize,
+    ) -> Vec<i8> {
+        let (bench, params) = layer.trailing(opcode, lead).expect("small weights");
         let whole = 0..usize::from(params.window.out_h);
-        bench.run_steps::<ConvPaired>(&params, [whole], params.output)
+        bench.run_steps::<O>(&params, [whole], params.output)
     }
 
     /// A 3×3 window that keeps the size of the image.
@@ -146,7 +155,11 @@ mod tests {
         ) {
             let window = op::Window { out_c, ..window };
             let layer = Layer::new(window, Traits { shift: 0, ..traits }).without_lowest_weight();
-            prop_assert_eq!(trailing(&layer, paired_lead(&window) + further), layer.expected());
+            let lead = paired_lead(&window) + further;
+            prop_assert_eq!(trailing(&layer, lead), layer.expected());
+            let sparse = layer.without_blocks(4);
+            let found = trailing_of::<ConvSparse>(Opcode::ConvSparse, &sparse, lead);
+            prop_assert_eq!(found, sparse.expected());
         }
 
         #[test]

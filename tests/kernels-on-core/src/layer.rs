@@ -40,10 +40,16 @@ impl Kind {
     /// The kernels that compute it.
     pub fn opcodes(self) -> &'static [Opcode] {
         match self {
-            Self::Pointwise | Self::Spatial => {
-                &[Opcode::ConvPaired, Opcode::ConvBlocked, Opcode::ConvVectors, Opcode::Conv]
+            Self::Pointwise | Self::Spatial => &[
+                Opcode::ConvPaired,
+                Opcode::ConvSparse,
+                Opcode::ConvBlocked,
+                Opcode::ConvVectors,
+                Opcode::Conv,
+            ],
+            Self::Dense => {
+                &[Opcode::ConvPaired, Opcode::ConvSparse, Opcode::ConvVectors, Opcode::Conv]
             }
-            Self::Dense => &[Opcode::ConvPaired, Opcode::ConvVectors, Opcode::Conv],
             Self::DepthwiseSquare | Self::DepthwiseColumn | Self::DepthwiseAny => {
                 &[Opcode::DepthwisePlanar, Opcode::Depthwise]
             }
@@ -177,7 +183,8 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     let out_c = usize::from(window.out_c);
     // Mostly as a symmetric quantiser has them; −128 cannot stand in the upper half of a pair.
     let least = if takes_all && random.one_in(4) { i8::MIN } else { -127 };
-    let coded = opcode != Opcode::ConvVectors && random.one_in(3);
+    let takes_streams = !matches!(opcode, Opcode::ConvVectors | Opcode::ConvSparse);
+    let coded = takes_streams && random.one_in(3);
     params.coding = if !coded {
         0
     } else if random.one_in(2) {
@@ -189,6 +196,10 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     let unit = if params.coding == PACKED { 1 << random.within(0..=6) } else { 1 };
     let weights = random.bytes(out_c * taps, extreme).into_iter();
     let weights = weights.map(|weight| weight.max(least) / unit * unit);
+    let mut weights: Vec<i8> = weights.collect();
+    if opcode == Opcode::ConvSparse {
+        prune(&mut weights, &params, random);
+    }
     let mut multipliers = random.numbers(out_c, 26);
     if random.one_in(3) {
         // Their products are short, unless sums are too large.
@@ -198,7 +209,7 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
         multipliers.iter_mut().for_each(|multiplier| *multiplier = multiplier.saturating_abs());
     }
     let constants = Constants {
-        weights: &weights.collect::<Vec<_>>(),
+        weights: &weights,
         bias: &random.numbers(out_c, 19),
         multipliers: &multipliers,
     };
@@ -226,6 +237,25 @@ pub fn case(kind: Kind, opcode: Opcode, random: &mut Random) -> Option<Case> {
     builder.output(port(params.output, output_len, Dtype::I8));
     let input = random.bytes(input_len, extreme).into_iter().map(|value| value as u8);
     Some(Case { image: builder.build(), input: input.collect() })
+}
+
+/// Makes any share of the blocks of two channels and four taps zero.
+fn prune(weights: &mut [i8], params: &Conv, random: &mut Random) {
+    let window = &params.window;
+    let row_taps = product([1, window.kernel_w, window.in_c / params.groups]);
+    let taps = row_taps * usize::from(window.kernel_h);
+    let group_out = usize::from(window.out_c / params.groups);
+    let eighths = random.within(0..=8);
+    for pair in weights.chunks_mut(group_out * taps).flat_map(|group| group.chunks_mut(2 * taps)) {
+        for first in (0..taps).step_by(row_taps) {
+            for quad in (first..first + row_taps).step_by(4) {
+                if random.within(1..=8) <= eighths {
+                    let end = (quad + 4).min(first + row_taps);
+                    pair.chunks_mut(taps).for_each(|channel| channel[quad..end].fill(0));
+                }
+            }
+        }
+    }
 }
 
 fn params(window: Window, groups: u16, random: &mut Random) -> Conv {

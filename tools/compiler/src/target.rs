@@ -74,10 +74,11 @@ impl Target {
     }
 
     /// The convolution kernels of this core, best first. The last one takes every convolution.
+    /// `ConvSparse` is best only for weights of which enough are zero.
     pub(crate) fn convolutions(self) -> &'static [Opcode] {
         match self {
             Self::CortexM4 | Self::CortexM7 | Self::CortexM33 => {
-                &[Opcode::ConvPaired, Opcode::Conv]
+                &[Opcode::ConvSparse, Opcode::ConvPaired, Opcode::Conv]
             }
             Self::CortexM0 | Self::CortexM0plus | Self::CortexM3 | Self::Rv32 => {
                 &[Opcode::ConvBlocked, Opcode::Conv]

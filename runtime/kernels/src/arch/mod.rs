@@ -3,7 +3,7 @@
 //! [`Isa`] lists the inner loops of the operators. [`Scalar`] defines in plain Rust what each of
 //! them computes; an instruction set replaces those that it does better, and must give the same
 //! bytes. What the loops may rely on is checked by the constructors of their arguments
-//! ([`neighbours`], [`taps`], [`paired`], [`planar`], [`blocked`], [`depthwise`],
+//! ([`neighbours`], [`taps`], [`paired`], [`sparse`], [`planar`], [`blocked`], [`depthwise`],
 //! [`vectors`]), so that an assembly loop behind them cannot leave its buffers.
 
 pub mod blocked;
@@ -19,6 +19,7 @@ pub mod products;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
 mod rv32;
 mod scalar;
+pub mod sparse;
 pub mod sum;
 pub mod taps;
 #[cfg(any(fixie_armv6m, fixie_armv7m))]
@@ -34,7 +35,7 @@ pub use dsp::Dsp;
 pub use helium::Helium;
 #[cfg(all(target_arch = "riscv32", target_feature = "m"))]
 pub use rv32::Rv32;
-pub use scalar::{Scalar, each_pair};
+pub use scalar::{Scalar, by_blocks, each_pair};
 #[cfg(any(fixie_armv6m, fixie_armv7m))]
 pub use thumb::Thumb;
 #[cfg(all(feature = "std", target_arch = "x86_64"))]
@@ -43,6 +44,7 @@ pub use x86::X86;
 use neighbours::Neighbours;
 use paired::{BLOCK, Pairs, Strip};
 use planar::{Channels, Placed, Planes};
+use sparse::SparsePairs;
 use sum::Sum;
 use taps::{TapFilters, TapStrip};
 use view::{Dst, Src};
@@ -131,7 +133,7 @@ pub trait Isa: Sized {
     }
 
     /// Expands a run of bytes of each pixel of a block to 16-bit lanes, in an order which only
-    /// [`paired_block`](Self::paired_block) knows. They are the taps from `quad` · 4 on.
+    /// [`paired_block`](Self::paired_block) and [`sparse_block`](Self::sparse_block) know. They are the taps from `quad` · 4 on.
     fn paired_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
         scalar::paired_expand(runs, patch, quad)
     }
@@ -150,6 +152,22 @@ pub trait Isa: Sized {
     /// All channels of one pixel, from the bytes of its patch.
     fn paired_pixel(pairs: &Self::Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
         scalar::paired_pixel(pairs.as_ref(), patch, out)
+    }
+
+    /// As [`paired_block`](Self::paired_block), of patches expanded as for it, with pairs that were
+    /// found to lie [`inside`](SparsePairs::inside) of a patch.
+    fn sparse_block(
+        pairs: &SparsePairs<'_>,
+        patch: &mut [u32],
+        out: Dst<'_>,
+        step: usize,
+    ) -> Option<()> {
+        scalar::sparse_block(pairs, patch, out, step)
+    }
+
+    /// As [`paired_pixel`](Self::paired_pixel).
+    fn sparse_pixel(pairs: &SparsePairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
+        scalar::sparse_pixel(pairs, patch, out)
     }
 
     /// Expands a run of bytes of each pixel of a block, in an order which only

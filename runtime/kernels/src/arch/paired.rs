@@ -130,6 +130,18 @@ impl<'a> Strip<'a> {
         some.then_some(Self { source, rows, quads, pixel_step, blocks })
     }
 
+    /// Kernel row `row` of three pixels from `first` on; `None` if there are not so many.
+    #[inline(always)]
+    pub fn runs(&self, first: usize, row: usize) -> Option<[Src<'a>; BLOCK]> {
+        let start = self.rows.start(row)?;
+        let len = self.quads.checked_mul(paired::TAP_ALIGN)?;
+        let [a, b, c] = [0, 1, 2].map(|pixel: usize| {
+            let pixel = first.wrapping_add(pixel).checked_mul(self.pixel_step)?;
+            self.source.slice(start.checked_add(pixel)?, len)
+        });
+        Some([a?, b?, c?])
+    }
+
     /// The memory in which the pixels lie.
     pub fn source(&self) -> Src<'a> {
         self.source

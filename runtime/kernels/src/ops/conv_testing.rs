@@ -138,11 +138,22 @@ impl Layer {
         Self::new(window, traits)
     }
 
-    /// The layer in the order of `opcode`; `None` if that opcode refuses it.
-    pub fn packed(&self, opcode: Opcode) -> Option<(Bench, op::Conv)> {
+    /// Its constants in the order of `opcode`, in words; `None` if that opcode refuses it.
+    pub fn stream(&self, opcode: Opcode) -> Option<Vec<u32>> {
+        let packed = self.constants(opcode)?;
+        let words = packed.as_chunks().0.iter();
+        Some(words.map(|&word| u32::from_le_bytes(word)).collect())
+    }
+
+    fn constants(&self, opcode: Opcode) -> Option<Vec<u8>> {
         let constants =
             Constants { weights: &self.weights, bias: &self.bias, multipliers: &self.multipliers };
-        let packed = layout::pack(opcode, &self.params, constants)?;
+        layout::pack(opcode, &self.params, constants)
+    }
+
+    /// The layer in the order of `opcode`; `None` if that opcode refuses it.
+    pub fn packed(&self, opcode: Opcode) -> Option<(Bench, op::Conv)> {
+        let packed = self.constants(opcode)?;
         let mut bench = self.bench.clone();
         let scratch_len = layout::scratch_len(&self.params, opcode, self.portion()).unwrap();
         let params = op::Conv {
@@ -282,6 +293,26 @@ impl Layer {
         }
         for weight in &mut self.weights {
             *weight = (*weight / 17).clamp(1 - most, most) * 17;
+        }
+        self
+    }
+
+    /// Makes so many eighths of the blocks of two channels and four taps zero: the taps of a kernel
+    /// row in fours.
+    pub fn without_blocks(mut self, eighths: u64) -> Self {
+        let window = &self.params.window;
+        let groups = self.params.groups;
+        let row_taps = image_len(1, window.kernel_w, window.in_c / groups);
+        let taps = row_taps * usize::from(window.kernel_h);
+        let group_out = usize::from(window.out_c / groups);
+        for (at, weight) in self.weights.iter_mut().enumerate() {
+            let (channel, tap) = (at / taps, at % taps);
+            let pair = channel / group_out * group_out + channel % group_out / 2;
+            let quad = tap / row_taps * row_taps + tap % row_taps / 4;
+            let seed = self.bias[0] as u64 ^ (pair * 65536 + quad) as u64;
+            if Random(seed).next() % 8 < eighths {
+                *weight = 0;
+            }
         }
         self
     }

@@ -6,6 +6,7 @@ mod binary;
 pub(crate) mod conv;
 pub(crate) mod conv_blocked;
 pub(crate) mod conv_paired;
+pub(crate) mod conv_sparse;
 #[cfg(test)]
 pub(crate) mod conv_testing;
 pub(crate) mod conv_vectors;
@@ -34,6 +35,7 @@ pub use binary::{Add, Mul};
 pub use conv::Conv;
 pub use conv_blocked::ConvBlocked;
 pub use conv_paired::ConvPaired;
+pub use conv_sparse::ConvSparse;
 pub use conv_vectors::ConvVectors;
 pub use conv_wide::ConvWide;
 pub use copy::Copy;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fixie_compiler::quantize::{
-    LayerLevels, Levels, Multipliers, QuantizeOptions, Rounding, WeightScale, WideLayers,
+    LayerLevels, Levels, Multipliers, PrunedShare, QuantizeOptions, Rounding, WeightScale,
+    WideLayers,
 };
 use fixie_compiler::target::Target;
 use serde::Deserialize;
@@ -47,6 +48,14 @@ pub struct Quantization {
     /// instructions.
     #[arg(long, value_name = "LAYERS", value_parser = wide_layers)]
     activations_16: Option<WideLayers>,
+    /// Make this share of the weights zero, 0 to 0.95, in blocks that cores with the DSP extension can
+    /// skip, in layers of 64 taps or more; the others make up for them on the samples and are rounded
+    /// as by gptq.
+    #[arg(
+        long, value_name = "SHARE", default_value_t, requires = "calib",
+        conflicts_with_all = ["flash_budget", "max_loss"]
+    )]
+    prune: PrunedShare,
 }
 
 /// `all`, `auto` or names.
@@ -96,6 +105,7 @@ impl Quantization {
             bias_correction: self.bias_correction,
             levels: LayerLevels { inner: self.weight_bits, named },
             wide: self.activations_16.clone().unwrap_or_default(),
+            pruned: self.prune,
         })
     }
 }

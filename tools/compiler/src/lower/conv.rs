@@ -1,5 +1,7 @@
 //! Convolutions and dense layers.
 
+use fixie_format::op::paired::TAP_ALIGN;
+use fixie_format::op::sparse;
 use fixie_format::{Opcode, op};
 use fixie_kernels::layout::{self, Portion};
 use fixie_kernels::overlap;
@@ -10,6 +12,7 @@ use super::layout::Layout;
 use super::program::{BufferId, Overlap, Params};
 use super::{Codable, Emitted, LowerError, Lowering, Value, dim};
 use crate::ir::{Constant, Conv, Node};
+use crate::plan::cost;
 use crate::quantize::accumulator;
 use crate::quantize::requant::{self, Requant};
 
@@ -141,11 +144,11 @@ impl<'g> Lowering<'g> {
             coding: 0,
             reserved: [0; 2],
         };
-        let (opcode, weight_bytes, decoding) = self.constants(node, &mut params, integers)?;
+        let Written { opcode, weight_bytes, decoding, pixel_macs } =
+            self.constants(node, &mut params, integers)?;
         let scratch_len = layout::scratch_len(&params, opcode, Portion::WHOLE);
         let scratch = self.add_scratch(scratch_len.ok_or_else(|| too_large(node))?)?;
         params.scratch = scratch.0;
-        let outputs = u64::from(window.out_h) * u64::from(window.out_w) * u64::from(window.out_c);
         let overlap = overlap::overlap(&params, opcode).map(|how| match how {
             overlap::Overlap::InPlace => Overlap::InPlace(input),
             overlap::Overlap::Trailing(lead) => Overlap::Trailing { input, lead },
@@ -153,7 +156,7 @@ impl<'g> Lowering<'g> {
         let emitted = Emitted {
             scratch: Some(scratch),
             overlap,
-            macs: outputs * integers.taps as u64,
+            macs: u64::from(window.out_h) * u64::from(window.out_w) * pixel_macs,
             weight_bytes,
             decoding,
             ..Emitted::new(Params::Conv(params), vec![input], output)
@@ -161,51 +164,110 @@ impl<'g> Lowering<'g> {
         self.emit(node, opcode, window.out_h.into(), emitted)
     }
 
-    /// Writes the constants of a convolution for the best kernel that takes it, and says which one
-    /// that is, how many bytes they are and how many instructions it takes to decode them.
+    /// Writes the constants of a convolution for the best kernel that takes it.
     fn constants(
         &mut self,
         node: &Node,
         params: &mut op::Conv,
         integers: &Integers,
-    ) -> Result<(Opcode, usize, f64), LowerError> {
+    ) -> Result<Written, LowerError> {
         let constants = layout::Constants {
             weights: &integers.weights,
             bias: &integers.bias,
             multipliers: &integers.requant.multipliers,
         };
-        let (opcode, packed) = self.pack(params, constants).ok_or_else(|| too_large(node))?;
-        let carried = !matches!(opcode, Opcode::Conv | Opcode::Depthwise);
-        let plain_len = packed.len() + if carried { 0 } else { 8 * constants.bias.len() };
+        let packed = self.packed(params, constants).collect::<Vec<_>>();
+        let best = packed.iter().find(|packed| packed.is_worth_it(params));
+        let best = best.ok_or_else(|| too_large(node))?;
         let Codable { coding, ops } = self.codable;
         if ops.contains(&self.program.ops.len())
-            && let Some(stream) = Stream::new(*coding, (opcode, params), constants, plain_len)
+            && let Some(plain) = packed.iter().find(|packed| packed.opcode != Opcode::ConvSparse)
+            && let Some(stream) =
+                Stream::new(*coding, (plain.opcode, params), constants, best.len(params))
         {
             params.coding = *coding;
             params.weights = self.program.image.data(&stream.bytes);
-            return Ok((opcode, stream.bytes.len(), stream.decoding));
+            let weight_bytes = stream.bytes.len();
+            let (opcode, pixel_macs) = (plain.opcode, plain.pixel_macs(params, integers.taps));
+            return Ok(Written { opcode, weight_bytes, decoding: stream.decoding, pixel_macs });
         }
-        params.weights = self.program.image.data(&packed);
-        if !carried {
+        params.weights = self.program.image.data(&best.bytes);
+        if !best.carries_numbers() {
             params.bias = self.program.image.data(constants.bias);
             params.multipliers = self.program.image.data(constants.multipliers);
         }
-        Ok((opcode, plain_len, 0.0))
+        let (weight_bytes, pixel_macs) = (best.len(params), best.pixel_macs(params, integers.taps));
+        Ok(Written { opcode: best.opcode, weight_bytes, decoding: 0.0, pixel_macs })
     }
 
-    /// The best kernel that takes this convolution, and the weights in its order.
-    fn pack(
+    /// The weights in the order of each kernel of the target that takes this convolution, the best
+    /// first.
+    fn packed(
         &self,
         params: &op::Conv,
         constants: layout::Constants<'_>,
-    ) -> Option<(Opcode, Vec<u8>)> {
+    ) -> impl Iterator<Item = Packed> {
         let depthwise = params.groups > 1 && params.groups == params.window.in_c;
         let kernels = if depthwise {
             self.target.depthwise_convolutions(&params.window)
         } else {
             self.target.convolutions()
         };
-        kernels.iter().find_map(|&opcode| Some((opcode, layout::pack(opcode, params, constants)?)))
+        kernels.iter().filter_map(move |&opcode| {
+            Some(Packed { opcode, bytes: layout::pack(opcode, params, constants)? })
+        })
+    }
+}
+
+/// What was written of a convolution.
+struct Written {
+    opcode: Opcode,
+    /// Bytes of all constants.
+    weight_bytes: usize,
+    /// Instructions to decode them.
+    decoding: f64,
+    /// Multiply-accumulates of an output pixel, all channels of it.
+    pixel_macs: u64,
+}
+
+/// Weights in the order of a kernel.
+struct Packed {
+    opcode: Opcode,
+    bytes: Vec<u8>,
+}
+
+impl Packed {
+    /// Whether bias and multipliers are among the weights.
+    fn carries_numbers(&self) -> bool {
+        !matches!(self.opcode, Opcode::Conv | Opcode::Depthwise)
+    }
+
+    /// Bytes of all constants.
+    fn len(&self, params: &op::Conv) -> usize {
+        let numbers = if self.carries_numbers() { 0 } else { 8 };
+        self.bytes.len() + numbers * usize::from(params.window.out_c)
+    }
+
+    /// Whether the kernel is faster than the next one would be.
+    fn is_worth_it(&self, params: &op::Conv) -> bool {
+        self.sparse_quads(params).is_none_or(|quads| cost::is_sparse_faster(params, quads))
+    }
+
+    /// Multiply-accumulates of an output pixel, of which each channel has so many taps.
+    fn pixel_macs(&self, params: &op::Conv, taps: usize) -> u64 {
+        let macs = match self.sparse_quads(params) {
+            Some(quads) => 2 * TAP_ALIGN * quads,
+            None => taps * usize::from(params.window.out_c),
+        };
+        macs as u64
+    }
+
+    /// Groups of four taps of two channels that a sparse kernel multiplies.
+    fn sparse_quads(&self, params: &op::Conv) -> Option<usize> {
+        (self.opcode == Opcode::ConvSparse).then_some(())?;
+        let around = 1 + cost::pairs(params) * (sparse::HEAD_WORDS + sparse::TAIL_WORDS);
+        let couples = (self.bytes.len() / size_of::<u32>() - around) / sparse::COUPLE_WORDS;
+        Some(2 * couples)
     }
 }
 

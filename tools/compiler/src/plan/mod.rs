@@ -7,7 +7,7 @@
 //! compared with a lower bound: the most bytes alive at one moment.
 
 mod columns;
-mod cost;
+pub(crate) mod cost;
 mod lifetime;
 mod place;
 mod rows;

@@ -8,7 +8,7 @@
 //!    that is wanted (`wide`);
 //! 3. `share`: where two known ones meet, a conversion is inserted;
 //! 4. `weights`, `constants`: constants become integers, node by node. With calibration samples,
-//!    `replay` shows what each layer sees once all before it are quantised; `rounding` and
+//!    `replay` shows what each layer sees once all before it are quantised; `rounding`, `pruning` and
 //!    `bias_correction` use it.
 
 pub mod accumulator;
@@ -19,6 +19,7 @@ mod entropy;
 mod levels;
 mod linalg;
 mod options;
+mod pruning;
 mod replay;
 pub mod requant;
 mod rounding;
@@ -34,6 +35,7 @@ pub(crate) use activations::affine;
 pub use entropy::WeightStatistics;
 pub use levels::{LayerLevels, Levels, UnknownLevels};
 pub use options::{Multipliers, QuantizeOptions, Rounding, WeightScale, WideLayers};
+pub use pruning::{PrunedShare, UnknownShare};
 use replay::Replay;
 pub use sensitivity::{Probe, probe};
 pub use wide_choice::choose_wide;
@@ -152,7 +154,7 @@ fn quantize_constants(
     for (index, levels) in levels.into_iter().enumerate() {
         let float = graph.nodes[index].clone();
         if float.op.has_weights() {
-            let second = options.rounding == Rounding::Gptq;
+            let second = options.need_second_moments(graph, &float);
             let moments = replay.as_ref().and_then(|replay| replay.moments(graph, &float, second));
             let inputs =
                 moments.map(|moments| weights::Inputs::new(graph, &float, moments, options));

@@ -6,8 +6,9 @@ use strum::{Display, EnumString};
 
 use super::QuantizeError;
 use super::levels::{LayerLevels, has_real_weights};
+use super::pruning::{PrunedShare, blocks};
 use crate::choice::UnknownName;
-use crate::ir::Graph;
+use crate::ir::{Graph, Node};
 
 /// Choices of quantisation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,12 +25,21 @@ pub struct QuantizeOptions {
     pub levels: LayerLevels,
     /// The layers whose outputs have 16 bits.
     pub wide: WideLayers,
+    /// The weights that become zero, where there is calibration data.
+    pub pruned: PrunedShare,
 }
 
 impl QuantizeOptions {
     /// Whether quantisation looks at the layers' inputs.
     pub(super) fn need_inputs(&self) -> bool {
-        self.bias_correction || self.rounding == Rounding::Gptq
+        self.bias_correction || self.rounding == Rounding::Gptq || !self.pruned.is_none()
+    }
+
+    /// Whether a layer's weights are rounded or pruned by the second moments of its inputs. What is
+    /// left of a pruned layer is rounded so that errors compensate each other in any case.
+    pub(super) fn need_second_moments(&self, graph: &Graph, node: &Node) -> bool {
+        let is_pruned = || !self.pruned.is_none() && blocks(graph, node).is_some();
+        self.rounding == Rounding::Gptq || is_pruned()
     }
 
     /// Checks that the layers which shall have 16 bits are there.

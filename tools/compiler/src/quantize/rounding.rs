@@ -23,6 +23,7 @@ use ndarray::{Array1, Array2, ArrayView1};
 
 use super::levels::Levels;
 use super::linalg::{cholesky, dot, solve};
+use super::pruning::prune;
 use super::replay::SecondMoments;
 
 /// Added to the diagonal, as a share of its mean: keeps inputs that hardly vary from taking large
@@ -33,7 +34,7 @@ const SWEEPS: usize = 8;
 
 /// Rounds rows of weights for inputs of certain moments.
 pub(super) struct Compensation {
-    /// Places in a row by rising importance: the last is rounded first, while all others are open
+    /// Places in a row whose weights may differ from 0, by rising importance: the last is rounded first, while all others are open
     /// to make up for its error (GPTQ's `act_order`).
     order: Vec<usize>,
     /// `H`, reordered and damped.
@@ -77,8 +78,42 @@ impl Compensation {
         };
         let drift = reordered(&|i, j| cross(i, j) - moment(i, j));
         let moments = reordered(&|i, j| moment(i, j) + if i == j { damping } else { 0.0 });
-        let factor = cholesky(moments.clone())?.reversed_axes().as_standard_layout().into_owned();
+        let factor = transposed_factor(&moments)?;
         Some(Self { order, moments, factor, drift })
+    }
+
+    /// `H⁻¹`, for [`pruned`](Self::pruned).
+    pub(super) fn inverse(&self) -> Array2<f64> {
+        let len = self.order.len();
+        let mut inverse = Array2::eye(len);
+        for mut row in inverse.outer_iter_mut() {
+            let solved = solve(&self.factor, row.to_vec());
+            row.assign(&Array1::from(solved));
+        }
+        inverse
+    }
+
+    /// Rows of weights without `count` of these blocks of places, whichever do the least harm to all of
+    /// the rows together, and what rounds the weights that are left; `None` if they have no inverse.
+    pub(super) fn pruned(
+        &self,
+        rows: &[Vec<f32>],
+        inverse: Array2<f64>,
+        (blocks, count): (&[Vec<usize>], usize),
+    ) -> Option<(Vec<Vec<f32>>, Self)> {
+        let (places, blocks) = self.in_order(blocks);
+        let mut open: Vec<Vec<f64>> = rows.iter().map(|row| self.open(row, 1.0)).collect();
+        let (kept, _) = prune(inverse, &mut open, &blocks, count);
+        let natural = |open: &Vec<f64>| places.iter().map(|&place| open[place] as f32).collect();
+        let kept: Vec<usize> = (0..kept.len()).filter(|&place| kept[place]).collect();
+        let moments = Array2::from_shape_fn((kept.len(), kept.len()), |(i, j)| {
+            self.moments[[kept[i], kept[j]]]
+        });
+        // The rows follow the float network already.
+        let drift = Array2::zeros(moments.raw_dim());
+        let order = kept.iter().map(|&place| self.order[place]).collect();
+        let rounding = Self { order, factor: transposed_factor(&moments)?, moments, drift };
+        Some((open.iter().map(natural).collect(), rounding))
     }
 
     /// Trusts what the float network would have had as input as far as the samples allow: the change
@@ -120,15 +155,30 @@ impl Compensation {
         sums.fold((0.0, 0.0), |(gain, size), more| (gain + more.0, size + more.1))
     }
 
+    /// What each block more does to the outputs of rows of weights, the one with the least harm first.
+    pub(super) fn harms(
+        &self,
+        rows: &[Vec<f32>],
+        inverse: Array2<f64>,
+        blocks: &[Vec<usize>],
+    ) -> Vec<f64> {
+        let (_, blocks) = self.in_order(blocks);
+        let mut open: Vec<Vec<f64>> = rows.iter().map(|row| self.open(row, 1.0)).collect();
+        prune(inverse, &mut open, &blocks, blocks.len()).1
+    }
+
+    /// Where in the factor's order each place of a row is, and those of blocks.
+    fn in_order(&self, blocks: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
+        let mut places = vec![0; self.order.len()];
+        self.order.iter().enumerate().for_each(|(place, &at)| places[at] = place);
+        let block = |block: &Vec<usize>| block.iter().map(|&at| places[at]).collect();
+        let blocks = blocks.iter().map(block).collect();
+        (places, blocks)
+    }
+
     /// Integers of a grid for a row of weights.
     pub(super) fn round(&self, weights: &[f32], scale: f64, levels: Levels) -> Rounded {
-        let weights: Array1<f64> =
-            self.order.iter().map(|&at| f64::from(weights[at]) / scale).collect();
-        let open: Vec<f64> = weights
-            .iter()
-            .zip(self.change(&weights))
-            .map(|(weight, change)| weight + change)
-            .collect();
+        let open = self.open(weights, scale);
         let mut rounded = self.compensate(&open, levels);
         let error = self.descend(&open, &mut rounded, levels);
         let mut integers = vec![0; weights.len()];
@@ -136,6 +186,14 @@ impl Compensation {
             integers[at] = rounded as i32;
         }
         Rounded { integers, error }
+    }
+
+    /// The row, in steps and in the factor's order, that comes closest to the float network's sums.
+    fn open(&self, weights: &[f32], scale: f64) -> Vec<f64> {
+        let weights: Array1<f64> =
+            self.order.iter().map(|&at| f64::from(weights[at]) / scale).collect();
+        let change = self.change(&weights);
+        weights.iter().zip(change).map(|(weight, change)| weight + change).collect()
     }
 
     /// What brings a row of weights closest to the float network's sums.
@@ -180,6 +238,11 @@ impl Compensation {
         }
         errors.dot(&slopes)
     }
+}
+
+/// `Lᵀ`, with `L · Lᵀ` the given matrix.
+fn transposed_factor(matrix: &Array2<f64>) -> Option<Array2<f64>> {
+    Some(cholesky(matrix.clone())?.reversed_axes().as_standard_layout().into_owned())
 }
 
 #[cfg(test)]

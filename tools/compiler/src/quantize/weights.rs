@@ -14,10 +14,11 @@
 //!
 //! A channel that cannot move its output by half a step has all its weights set to zero.
 
-use ndarray::{Array1, ArrayD, ArrayView2, ArrayViewD, Axis, IxDyn};
+use ndarray::{Array1, ArrayD, ArrayView2, Axis, IxDyn};
 use rayon::prelude::*;
 
 use super::bias_correction::corrected;
+use super::pruning::{ChannelPair, Pruning, blocks};
 use super::replay::Moments;
 use super::requant::SHORT_UNIT;
 use super::rounding::Compensation;
@@ -38,6 +39,8 @@ pub(super) struct Inputs {
     moments: Vec<Moments>,
     /// Where second moments are known.
     compensations: Vec<Compensation>,
+    /// If the layer is pruned.
+    pruning: Option<Pruning>,
 }
 
 impl Inputs {
@@ -52,7 +55,14 @@ impl Inputs {
             Some(Constant::Real(reals)) => compensations(reals, &moments, options.bias_correction),
             _ => Vec::new(),
         };
-        Self { moments, compensations }
+        let blocks = if options.pruned.is_none() { None } else { blocks(graph, node) };
+        let pruning = match (&graph.tensor(node.inputs[1]).constant, blocks) {
+            (Some(Constant::Real(reals)), Some(blocks)) if !compensations.is_empty() => {
+                Some(Pruning::new(options.pruned, blocks, &rows(reals), &compensations))
+            }
+            _ => None,
+        };
+        Self { moments, compensations, pruning }
     }
 }
 
@@ -103,7 +113,7 @@ fn real_weights(
     (tensor, reals): (&Tensor, &ArrayD<f32>),
     bias: Option<Tensor>,
     (options, levels): (&QuantizeOptions, Levels),
-    Inputs { moments, compensations }: &Inputs,
+    Inputs { moments, compensations, pruning }: &Inputs,
 ) -> (Tensor, Option<Tensor>) {
     let outputs = reals.len_of(Axis(0));
     let biases = bias.as_ref().and_then(Tensor::real_values);
@@ -112,13 +122,26 @@ fn real_weights(
     let is_short = options.multipliers == Multipliers::Short && steps.input_finer <= 1.0;
     let unit = is_short.then(|| SHORT_UNIT * steps.output / steps.input);
     let grid = Grid { choice: options.weights, levels, unit };
-    let channel = |(n, row): (usize, ArrayViewD<f32>)| {
-        let weights: Vec<f32> = row.iter().copied().collect();
-        let group = n * compensations.len() / outputs.max(1);
-        steps.channel(&weights, biases[[n]].into(), grid, compensations.get(group))
+    let rows = rows(reals);
+    let pair = |(index, pair): (usize, ChannelPair)| -> Vec<Channel> {
+        let compensation = compensations.get(pair.group);
+        let rows = &rows[pair.channels.clone()];
+        let pruned = pruning.as_ref().zip(compensation);
+        let pruned = pruned.and_then(|(pruning, compensation)| {
+            compensation.pruned(rows, pruning.inverse(&pair), pruning.blocks(index))
+        });
+        let (rows, compensation) = match &pruned {
+            Some((rows, compensation)) => (&rows[..], Some(compensation)),
+            None => (rows, compensation),
+        };
+        let channel = |(n, row): (usize, &Vec<f32>)| {
+            steps.channel(row, biases[[n]].into(), grid, compensation)
+        };
+        pair.channels.zip(rows).map(channel).collect()
     };
-    let rows: Vec<_> = reals.axis_iter(Axis(0)).enumerate().collect();
-    let channels: Vec<Channel> = rows.into_par_iter().map(channel).collect();
+    let pairs: Vec<_> =
+        ChannelPair::all(outputs, compensations.len()).into_iter().enumerate().collect();
+    let channels: Vec<Channel> = pairs.into_par_iter().flat_map_iter(pair).collect();
     let weights = from_channels(tensor, reals, &channels);
     // A bias in the model's own integers stays.
     let open =
@@ -133,6 +156,11 @@ fn real_weights(
         _ => bias,
     };
     (weights, bias)
+}
+
+/// The weights of each output channel.
+fn rows(reals: &ArrayD<f32>) -> Vec<Vec<f32>> {
+    reals.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect()
 }
 
 /// One per channel group, where second moments are known.

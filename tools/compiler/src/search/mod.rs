@@ -29,8 +29,8 @@ use crate::metadata::Provenance;
 use crate::onnx::Model;
 use crate::plan::Optimize;
 use crate::quantize::{
-    LayerLevels, Levels, Multipliers, QuantizeOptions, Rounding, WeightScale, WeightStatistics,
-    WideLayers, choose_wide, probe,
+    LayerLevels, Levels, Multipliers, PrunedShare, QuantizeOptions, Rounding, WeightScale,
+    WeightStatistics, WideLayers, choose_wide, probe,
 };
 use allocate::{Choice, Step, steps};
 pub use error::SearchError;
@@ -186,6 +186,7 @@ fn method(wide: WideLayers, multipliers: Multipliers) -> QuantizeOptions {
         bias_correction: true,
         levels: LayerLevels::default(),
         wide,
+        pruned: PrunedShare::default(),
     }
 }
 

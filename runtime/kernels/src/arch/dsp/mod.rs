@@ -6,11 +6,13 @@
 
 mod conv;
 mod depthwise;
+mod sparse;
 pub(super) mod wide;
 
 use crate::arch::Isa;
 use crate::arch::paired::{BLOCK, Pairs, Strip};
 use crate::arch::planar::{Channels, Placed, Planes};
+use crate::arch::sparse::SparsePairs;
 use crate::arch::view::{Dst, Src};
 
 /// The DSP extension: two 16-bit multiplications per instruction.
@@ -41,6 +43,19 @@ impl Isa for Dsp {
 
     fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
         conv::pixel(pairs, patch, out)
+    }
+
+    fn sparse_block(
+        pairs: &SparsePairs<'_>,
+        patch: &mut [u32],
+        out: Dst<'_>,
+        step: usize,
+    ) -> Option<()> {
+        sparse::block(pairs, patch, out, step)
+    }
+
+    fn sparse_pixel(pairs: &SparsePairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()> {
+        sparse::pixel(pairs, patch, out)
     }
 
     fn arrange_wide(patch: &mut [i16]) {

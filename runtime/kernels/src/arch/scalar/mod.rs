@@ -3,6 +3,7 @@
 
 pub mod paired;
 pub mod planar;
+mod sparse;
 mod strips;
 mod vectors;
 
@@ -17,8 +18,9 @@ use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
 use crate::requantize::{self, Requantizer};
 
-pub use paired::{paired_block, paired_expand, paired_pixel, paired_strip};
+pub use paired::{by_blocks, paired_block, paired_expand, paired_pixel, paired_strip};
 pub use planar::{planar_channels, planar_expand, planar_fill};
+pub use sparse::{sparse_block, sparse_pixel};
 pub use strips::{depthwise_strip, gather};
 pub use vectors::vectors_strip;
 

@@ -18,20 +18,25 @@ pub fn paired_strip<I: Isa>(
     out: Dst<'_>,
     step: usize,
 ) -> Option<()> {
-    let run_len = strip.quads().checked_mul(TAP_ORDER.len())?;
+    by_blocks::<I>(strip, patch, (out, step), |patch, out| I::paired_block(pairs, patch, out, step))
+}
+
+/// Expands the blocks of a strip as `I` does it, and has each computed; the outputs of its pixels are
+/// so many bytes apart.
+#[inline(always)]
+pub fn by_blocks<I: Isa>(
+    strip: &Strip<'_>,
+    patch: &mut [u32],
+    (out, step): (Dst<'_>, usize),
+    mut block: impl FnMut(&mut [u32], Dst<'_>) -> Option<()>,
+) -> Option<()> {
     let mut first = 0;
     while first < strip.pixels() {
         for row in 0..strip.rows().count {
-            let start = strip.rows().start(row)?;
-            let [a, b, c] = [0, 1, 2].map(|pixel: usize| {
-                let pixel = first.wrapping_add(pixel).checked_mul(strip.pixel_step())?;
-                strip.source().slice(start.checked_add(pixel)?, run_len)
-            });
-            I::paired_expand([a?, b?, c?], patch, row.checked_mul(strip.quads())?)?;
+            I::paired_expand(strip.runs(first, row)?, patch, row.checked_mul(strip.quads())?)?;
         }
         let at = first.checked_mul(step)?;
-        let out = out.slice(at, out.len().checked_sub(at)?)?;
-        I::paired_block(pairs, patch, out, step)?;
+        block(patch, out.slice(at, out.len().checked_sub(at)?)?)?;
         first = first.wrapping_add(BLOCK);
     }
     Some(())
@@ -68,7 +73,7 @@ pub fn expand_run(run: Src<'_>, lanes: &mut [i16]) -> Option<()> {
 
 /// Four taps as lanes in [`TAP_ORDER`].
 #[inline(always)]
-fn in_order([a, b, c, d]: [i8; 4]) -> [i16; 4] {
+pub(super) fn in_order([a, b, c, d]: [i8; 4]) -> [i16; 4] {
     // Indexing by `TAP_ORDER` would have to be checked.
     const { assert!(matches!(TAP_ORDER, [0, 2, 1, 3])) };
     [a.into(), c.into(), b.into(), d.into()]
@@ -82,7 +87,7 @@ pub fn paired_block(pairs: &Pairs<'_>, patch: &mut [u32], out: Dst<'_>, step: us
     for (index, pair) in pieces(pairs.stream(), pairs.pair_words()).enumerate() {
         let pair = Pair::new(pair)?;
         for (pixel, lanes) in pieces(lanes, pairs.taps()).enumerate() {
-            let at = pixel.checked_mul(step)?.checked_add(index.checked_mul(2)?)?;
+            let at = pixel.checked_mul(step)?;
             let sums = pair.start.plus(pair.weights, lanes);
             pair.store(pairs, index, sums, out, at)?;
         }
@@ -122,7 +127,7 @@ pub fn paired_pixel(pairs: &Pairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<(
             tap = tap.wrapping_add(count);
         }
         for (sums, pair) in sums.into_iter().zip(pieces(some, pair_words)) {
-            Pair::new(pair)?.store(pairs, first, sums, out, first.checked_mul(2)?)?;
+            Pair::new(pair)?.store(pairs, first, sums, out, 0)?;
             first = first.checked_add(1)?;
         }
     }
@@ -138,15 +143,15 @@ struct Pair<'a> {
 
 /// The sums of a pair, as the format names them.
 #[derive(Clone, Copy, Default)]
-struct Sums {
-    full: i32,
-    low: i32,
+pub(super) struct Sums {
+    pub(super) full: i32,
+    pub(super) low: i32,
 }
 
 impl Sums {
     /// The sums after some more taps.
     #[inline(always)]
-    fn plus(mut self, weights: &[i16], lanes: &[i16]) -> Self {
+    pub(super) fn plus(mut self, weights: &[i16], lanes: &[i16]) -> Self {
         for (&v, &x) in weights.iter().zip(lanes) {
             self.full = i32::from(v).wrapping_mul(x.into()).wrapping_add(self.full);
             self.low = i32::from(v as i8).wrapping_mul(x.into()).wrapping_add(self.low);
@@ -168,7 +173,7 @@ impl<'a> Pair<'a> {
         })
     }
 
-    /// Requantises the sums of pair `index` and writes them to `at` of `out`.
+    /// Writes the sums of pair `index` behind `at` of `out`.
     #[inline(always)]
     fn store(
         &self,
@@ -178,8 +183,28 @@ impl<'a> Pair<'a> {
         out: Dst<'_>,
         at: usize,
     ) -> Option<()> {
-        let requantizer = Requantizer { shift: 0, zero: pairs.zero(), min: i8::MIN, max: i8::MAX };
-        let channels = pairs.channels().checked_sub(index.checked_mul(2)?)?;
+        let (channels, zero) = (pairs.channels(), pairs.zero());
+        Finish { channels, zero, multipliers: self.multipliers }.store(index, sums, out, at)
+    }
+}
+
+/// How the sums of a pair of `channels` channels become outputs.
+pub(super) struct Finish {
+    pub(super) channels: usize,
+    /// Zero point of the output.
+    pub(super) zero: i8,
+    pub(super) multipliers: [i32; 2],
+}
+
+impl Finish {
+    /// Requantises the sums of pair `index` and writes them to where they belong in the outputs of a
+    /// pixel, which start at `at` of `out`.
+    #[inline(always)]
+    pub(super) fn store(self, index: usize, sums: Sums, out: Dst<'_>, at: usize) -> Option<()> {
+        let requantizer = Requantizer { shift: 0, zero: self.zero, min: i8::MIN, max: i8::MAX };
+        let first = index.checked_mul(2)?;
+        let channels = self.channels.checked_sub(first)?;
+        let at = at.checked_add(first)?;
         let sums = [sums.low, sums.full.wrapping_sub(sums.low) >> 8];
         let both = sums.into_iter().zip(self.multipliers).take(channels);
         for (n, (sum, multiplier)) in both.enumerate() {

@@ -18,6 +18,7 @@ use crate::arch::blocked::{self, Filters};
 use crate::arch::depthwise::{self, Taps};
 use crate::arch::paired::{BLOCK, Strip};
 use crate::arch::planar::{Channels, Placed, Planes};
+use crate::arch::sparse::SparsePairs;
 use crate::arch::sum::Sum;
 use crate::arch::view::{Dst, Src};
 use crate::arch::x86::paired::Arranged;
@@ -77,6 +78,10 @@ loops! {
         fn dot_2x2(patches: [&[i8]; 2], rows: [&[i8]; 2]) -> [[i32; 2]; 2];
         fn dot_1x4(patch: &[i8], rows: [&[i8]; 4]) -> [i32; 4];
         fn dot_wide(patch: &[i16], rows: [&[i8]; 4]) -> [i32; 4];
+        fn sparse_block(
+            pairs: &SparsePairs<'_>, patch: &mut [u32], out: Dst<'_>, step: usize
+        ) -> Option<()>;
+        fn sparse_pixel(pairs: &SparsePairs<'_>, patch: Src<'_>, out: Dst<'_>) -> Option<()>;
         fn blocked_expand(
             runs: [Src<'_>; blocked::BLOCK], patch: &mut [u32], tap: usize
         ) -> Option<()>;
