@@ -1,17 +1,18 @@
 //! Networks that lose blocks of weights, on models that the repository ships: what is zero is skipped,
 //! and nothing else changes.
 
-use fixie_compiler::compile::{Compiled, Options, compile};
+use fixie_compiler::compile::{Compiled, Options, compile, prepare};
 use fixie_compiler::data::Dataset;
 use fixie_compiler::evaluate::evaluate;
 use fixie_compiler::ir::Constant;
 use fixie_compiler::lower::Compress;
 use fixie_compiler::onnx::{ImportOptions, Model};
-use fixie_compiler::quantize::QuantizeOptions;
+use fixie_compiler::quantize::{QuantizeOptions, Rounding};
 use fixie_compiler::session::Network;
 use fixie_compiler::target::Target;
 use fixie_format::Opcode;
 use fixie_tests::shipped;
+use ndarray::IxDyn;
 
 /// A shipped model with its calibration samples and labelled samples.
 struct Trained {
@@ -76,6 +77,42 @@ fn zeros_are_skipped_and_the_outputs_stay() {
         let coded = trained.compile(Target::CortexM4, "0.75", Compress::Smallest);
         assert!(coded.image.len() < pruned.image.len(), "{folder}");
         assert_eq!(trained.outputs(&coded), trained.outputs(&everything), "{folder}");
+    }
+}
+
+/// Whether the weight of output `n` for input `k` belongs to the half that is made zero here.
+fn is_out(n: usize, k: usize) -> bool {
+    (n / 2 + k / 4).is_multiple_of(2)
+}
+
+#[test]
+fn what_was_zero_before_is_skipped_whatever_the_rounding() {
+    let trained = Trained::load("autoencoder");
+    for rounding in [Rounding::Nearest, Rounding::Gptq] {
+        let quantize = QuantizeOptions { rounding, ..QuantizeOptions::default() };
+        let options = Options { quantize, reduce: false, ..Options::for_target(Target::CortexM4) };
+        let calibration = Some(&trained.calibration);
+        let mut calibrated = prepare(&trained.model, calibration, &options, &mut |_| {}).unwrap();
+        for node in calibrated.graph.nodes.clone().iter().filter(|node| node.op.has_weights()) {
+            let weights = calibrated.graph.tensor_mut(node.inputs[1]);
+            let Some(Constant::Real(reals)) = &mut weights.constant else {
+                panic!("{} has no real weights", node.name);
+            };
+            for (place, weight) in reals.indexed_iter_mut() {
+                *weight = if is_out(place[0], place[1]) { 0.0 } else { *weight };
+            }
+        }
+        let compiled = calibrated.finish(calibration, &options).unwrap();
+        assert!(skips(&compiled), "{rounding}");
+        for node in compiled.graph.nodes.iter().filter(|node| node.op.has_weights()) {
+            let weights = compiled.graph.tensor(node.inputs[1]);
+            let Some(Constant::Integer(integers)) = &weights.constant else {
+                panic!("{} has no integers", node.name);
+            };
+            let mut places = integers.indexed_iter();
+            let stays = |place: &IxDyn| is_out(place[0], place[1]) && weights.shape[1] >= 64;
+            assert!(places.all(|(place, weight)| *weight == 0 || !stays(&place)), "{rounding}");
+        }
     }
 }
 

@@ -4,22 +4,19 @@
 //! With inputs `x`, a row that lacks the weights at `S` is off by `w_Sᵀ (G_SS)⁻¹ w_S` at least,
 //! `G = H⁻¹`, `H = E[x · xᵀ]`; the others make up for the rest if they change by
 //! `−G_{·S} (G_SS)⁻¹ w_S` (optimal brain surgeon, Hassibi and Stork 1993, for the layers of a network
-//! Frantar et al. 2022, arXiv 2208.11580). Block by block the one with the least harm goes, of whichever
-//! channels of the layer. `SparseGPT` (Frantar and Alistarh 2023, arXiv 2301.00774) does this for all rows
-//! at once in a fixed order; layers of microcontrollers are small enough for choosing again each time.
+//! Frantar et al. 2022, arXiv 2208.11580). Block by block the one with the least harm goes. Where the
+//! order is fixed beforehand, this is `SparseGPT` (Frantar and Alistarh 2023, arXiv 2301.00774); layers
+//! of microcontrollers are small enough for choosing again each time.
 
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 
 use fixie_format::op::paired::TAP_ALIGN;
 use ndarray::{Array2, ArrayD};
-use rayon::prelude::*;
 use thiserror::Error;
 
 use super::levels::has_real_weights;
 use super::linalg::{cholesky, dot, solve};
-use super::rounding::Compensation;
 use crate::ir::{Graph, Node, Op, TensorId};
 
 /// The fewest taps per output with which a layer is pruned: with fewer, what goes with each output is
@@ -65,88 +62,6 @@ impl FromStr for PrunedShare {
         let share: f64 = share.ok_or_else(|| UnknownShare(text.to_owned()))?;
         Ok(Self { thousandths: (1000.0 * share).round() as u16 })
     }
-}
-
-/// Output channels that kernels compute together.
-pub(super) struct ChannelPair {
-    /// The group that they belong to.
-    pub(super) group: usize,
-    /// One or two of them.
-    pub(super) channels: Range<usize>,
-}
-
-impl ChannelPair {
-    /// All of a layer, in order; `groups` of 0 stands for one.
-    pub(super) fn all(outputs: usize, groups: usize) -> Vec<Self> {
-        let per_group = outputs / groups.max(1);
-        let of_group = |group: usize| {
-            let end = (group + 1) * per_group;
-            let firsts = (group * per_group..end).step_by(2);
-            firsts.map(move |first| Self { group, channels: first..end.min(first + 2) })
-        };
-        (0..groups.max(1)).flat_map(of_group).collect()
-    }
-}
-
-/// How a layer is pruned.
-pub(super) struct Pruning {
-    /// The places in a row of weights that become zero together.
-    blocks: Vec<Vec<usize>>,
-    /// How many of the blocks each pair of channels loses.
-    counts: Vec<usize>,
-    /// Of the moments of each group.
-    inverses: Vec<Array2<f64>>,
-}
-
-impl Pruning {
-    /// Of the blocks of all pairs those that do the least harm, as a share of what the pair's outputs are
-    /// without any weights: later layers even out how large the outputs of channels are.
-    pub(super) fn new(
-        share: PrunedShare,
-        blocks: Vec<Vec<usize>>,
-        rows: &[Vec<f32>],
-        compensations: &[Compensation],
-    ) -> Self {
-        let inverses: Vec<_> = compensations.iter().map(Compensation::inverse).collect();
-        let pairs = ChannelPair::all(rows.len(), compensations.len());
-        let harms = |pair: &ChannelPair| {
-            let inverse = inverses[pair.group].clone();
-            let rows = &rows[pair.channels.clone()];
-            let harms = compensations[pair.group].harms(rows, inverse, &blocks);
-            let all: f64 = harms.iter().sum();
-            harms.into_iter().map(|harm| harm / all.max(f64::MIN_POSITIVE)).collect()
-        };
-        let harms: Vec<Vec<f64>> = pairs.par_iter().map(harms).collect();
-        let counts = least(&harms, share.of(pairs.len() * blocks.len()));
-        Self { blocks, counts, inverses }
-    }
-
-    /// The blocks, and how many of them the pair of this index loses.
-    pub(super) fn blocks(&self, index: usize) -> (&[Vec<usize>], usize) {
-        (&self.blocks, self.counts[index])
-    }
-
-    /// The inverse of the moments of a pair's inputs.
-    pub(super) fn inverse(&self, pair: &ChannelPair) -> Array2<f64> {
-        self.inverses[pair.group].clone()
-    }
-}
-
-/// How many of the `count` least harms belong to each list. The harms of a list are done in its order: a
-/// small one behind a large one comes with that.
-fn least(harms: &[Vec<f64>], count: usize) -> Vec<usize> {
-    let mut all = Vec::new();
-    for (list, harms) in harms.iter().enumerate() {
-        let mut largest = 0.0f64;
-        for &harm in harms {
-            largest = largest.max(harm);
-            all.push((largest, list));
-        }
-    }
-    all.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut counts = vec![0; harms.len()];
-    all.iter().take(count).for_each(|&(_, list)| counts[list] += 1);
-    counts
 }
 
 /// The places in a row of weights that belong to each block; `None` if the layer is not to be pruned.
@@ -197,28 +112,35 @@ fn memory_order(graph: &Graph, id: TensorId) -> Vec<usize> {
     }
 }
 
+/// Whether all weights of a block are zero.
+pub(super) fn is_zero(block: &[usize], rows: &[Vec<f32>]) -> bool {
+    block.iter().all(|&place| rows.iter().all(|row| row[place] == 0.0))
+}
+
 /// Takes `count` blocks from rows that share them, given the inverse of `H`, and changes the other
-/// weights. Returns for each place whether its weight is left, and the harm of each block in turn.
+/// weights. The first `gone` blocks are among them. Returns for each place whether its weight is left.
 pub(super) fn prune(
     mut inverse: Array2<f64>,
     rows: &mut [Vec<f64>],
     blocks: &[Vec<usize>],
-    count: usize,
-) -> (Vec<bool>, Vec<f64>) {
+    (gone, count): (usize, usize),
+) -> Vec<bool> {
     let mut kept = vec![true; inverse.nrows()];
-    let mut left: Vec<&Vec<usize>> = blocks.iter().collect();
-    let mut harms = Vec::new();
-    while harms.len() < count {
-        let all = left.iter().map(|block| harm(&inverse, rows, block)).enumerate();
-        let Some((least, harm)) = all.min_by(|a, b| a.1.total_cmp(&b.1)) else {
+    let (first, rest) = blocks.split_at(gone);
+    let mut left: Vec<&Vec<usize>> = rest.iter().collect();
+    let mut take = |block: &[usize], inverse: &mut Array2<f64>, rows: &mut [Vec<f64>]| {
+        block.iter().for_each(|&place| kept[place] = false);
+        remove(inverse, rows, block, &kept);
+    };
+    first.iter().for_each(|block| take(block, &mut inverse, rows));
+    for _ in gone..count {
+        let harms = left.iter().map(|block| harm(&inverse, rows, block)).enumerate();
+        let Some((least, _)) = harms.min_by(|a, b| a.1.total_cmp(&b.1)) else {
             break;
         };
-        let block = left.swap_remove(least);
-        block.iter().for_each(|&place| kept[place] = false);
-        remove(&mut inverse, rows, block, &kept);
-        harms.push(harm);
+        take(left.swap_remove(least), &mut inverse, rows);
     }
-    (kept, harms)
+    kept
 }
 
 /// `Lᵀ` of the part of `G` that belongs to a block.
@@ -297,11 +219,9 @@ mod tests {
         let before: [Vec<f64>; 2] = [row(0.1), row(2.0)];
         let with = |blocks: &[Vec<usize>]| {
             let mut rows = before.clone();
-            let (kept, harms) = prune(inverse(&moments), &mut rows, blocks, 1);
+            let kept = prune(inverse(&moments), &mut rows, blocks, (0, 1));
             let errors = before.iter().zip(&rows).map(|(a, b)| error(&moments, a, b));
-            let error: f64 = errors.sum();
-            assert!((harms[0] - error).abs() < 1e-9 * error);
-            (error, kept, rows)
+            (errors.sum::<f64>(), kept, rows)
         };
         let (least, kept, rows) = with(&blocks);
         for block in &blocks {
@@ -319,13 +239,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn the_least_harms_are_taken_from_the_front() {
-        let harms = [vec![1.0, 9.0, 2.0], vec![3.0, 4.0, f64::INFINITY]];
-        let counts = [0, 1, 3, 4, 5, 6].map(|count| least(&harms, count));
-        assert_eq!(counts, [[0, 0], [1, 0], [1, 2], [2, 2], [3, 2], [3, 3]]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use ndarray::{Array1, Array2, ArrayView1};
 
 use super::levels::Levels;
 use super::linalg::{cholesky, dot, solve};
-use super::pruning::prune;
+use super::pruning::{is_zero, prune};
 use super::replay::SecondMoments;
 
 /// Added to the diagonal, as a share of its mean: keeps inputs that hardly vary from taking large
@@ -93,17 +93,25 @@ impl Compensation {
         inverse
     }
 
-    /// Rows of weights without `count` of these blocks of places, whichever do the least harm to all of
-    /// the rows together, and what rounds the weights that are left; `None` if they have no inverse.
+    /// Rows of weights without `count` of these blocks of places: those that are zero, then whichever do
+    /// the least harm to all of the rows together; and what rounds the weights that are left. `None` if
+    /// all are left.
     pub(super) fn pruned(
         &self,
-        rows: &[Vec<f32>],
         inverse: Array2<f64>,
-        (blocks, count): (&[Vec<usize>], usize),
+        rows: &[Vec<f32>],
+        blocks: &[Vec<usize>],
+        count: usize,
     ) -> Option<(Vec<Vec<f32>>, Self)> {
-        let (places, blocks) = self.in_order(blocks);
+        let mut places = vec![0; self.order.len()];
+        self.order.iter().enumerate().for_each(|(place, &at)| places[at] = place);
+        let (gone, others): (Vec<_>, Vec<_>) =
+            blocks.iter().partition(|block| is_zero(block, rows));
+        (count.max(gone.len()) != 0).then_some(())?;
+        let in_order = |block: &&Vec<usize>| block.iter().map(|&at| places[at]).collect();
+        let blocks: Vec<Vec<usize>> = gone.iter().chain(&others).map(in_order).collect();
         let mut open: Vec<Vec<f64>> = rows.iter().map(|row| self.open(row, 1.0)).collect();
-        let (kept, _) = prune(inverse, &mut open, &blocks, count);
+        let kept = prune(inverse, &mut open, &blocks, (gone.len(), count));
         let natural = |open: &Vec<f64>| places.iter().map(|&place| open[place] as f32).collect();
         let kept: Vec<usize> = (0..kept.len()).filter(|&place| kept[place]).collect();
         let moments = Array2::from_shape_fn((kept.len(), kept.len()), |(i, j)| {
@@ -153,27 +161,6 @@ impl Compensation {
         };
         let sums = rows.outer_iter().map(of_row);
         sums.fold((0.0, 0.0), |(gain, size), more| (gain + more.0, size + more.1))
-    }
-
-    /// What each block more does to the outputs of rows of weights, the one with the least harm first.
-    pub(super) fn harms(
-        &self,
-        rows: &[Vec<f32>],
-        inverse: Array2<f64>,
-        blocks: &[Vec<usize>],
-    ) -> Vec<f64> {
-        let (_, blocks) = self.in_order(blocks);
-        let mut open: Vec<Vec<f64>> = rows.iter().map(|row| self.open(row, 1.0)).collect();
-        prune(inverse, &mut open, &blocks, blocks.len()).1
-    }
-
-    /// Where in the factor's order each place of a row is, and those of blocks.
-    fn in_order(&self, blocks: &[Vec<usize>]) -> (Vec<usize>, Vec<Vec<usize>>) {
-        let mut places = vec![0; self.order.len()];
-        self.order.iter().enumerate().for_each(|(place, &at)| places[at] = place);
-        let block = |block: &Vec<usize>| block.iter().map(|&at| places[at]).collect();
-        let blocks = blocks.iter().map(block).collect();
-        (places, blocks)
     }
 
     /// Integers of a grid for a row of weights.

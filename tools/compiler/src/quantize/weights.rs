@@ -14,11 +14,13 @@
 //!
 //! A channel that cannot move its output by half a step has all its weights set to zero.
 
-use ndarray::{Array1, ArrayD, ArrayView2, Axis, IxDyn};
+use std::ops::Range;
+
+use ndarray::{Array1, Array2, ArrayD, ArrayView2, Axis, IxDyn};
 use rayon::prelude::*;
 
 use super::bias_correction::corrected;
-use super::pruning::{ChannelPair, Pruning, blocks};
+use super::pruning::{blocks, is_zero};
 use super::replay::Moments;
 use super::requant::SHORT_UNIT;
 use super::rounding::Compensation;
@@ -39,8 +41,18 @@ pub(super) struct Inputs {
     moments: Vec<Moments>,
     /// Where second moments are known.
     compensations: Vec<Compensation>,
-    /// If the layer is pruned.
+    /// If the layer is pruned, or was before.
     pruning: Option<Pruning>,
+}
+
+/// How a layer is pruned.
+struct Pruning {
+    /// The places in a row of weights that become zero together.
+    blocks: Vec<Vec<usize>>,
+    /// How many of the blocks do.
+    count: usize,
+    /// Of the moments of each group.
+    inverses: Vec<Array2<f64>>,
 }
 
 impl Inputs {
@@ -55,13 +67,22 @@ impl Inputs {
             Some(Constant::Real(reals)) => compensations(reals, &moments, options.bias_correction),
             _ => Vec::new(),
         };
-        let blocks = if options.pruned.is_none() { None } else { blocks(graph, node) };
-        let pruning = match (&graph.tensor(node.inputs[1]).constant, blocks) {
-            (Some(Constant::Real(reals)), Some(blocks)) if !compensations.is_empty() => {
-                Some(Pruning::new(options.pruned, blocks, &rows(reals), &compensations))
-            }
-            _ => None,
+        let share = options.pruned;
+        // What is zero already stays so: rounding must not use these weights to make up for others.
+        let has_zeros = |blocks: &[Vec<usize>]| {
+            let reals = graph.tensor(node.inputs[1]).real_values();
+            let rows = reals.iter().flat_map(|reals| reals.axis_iter(Axis(0)));
+            let rows = rows.map(|row| [row.iter().copied().collect()]);
+            let zero = |row: [Vec<f32>; 1]| blocks.iter().any(|block| is_zero(block, &row));
+            rows.into_iter().any(zero)
         };
+        let blocks = if compensations.is_empty() { None } else { blocks(graph, node) };
+        let blocks = blocks.filter(|blocks| !share.is_none() || has_zeros(blocks));
+        let pruning = blocks.map(|blocks| Pruning {
+            count: share.of(blocks.len()),
+            inverses: compensations.iter().map(Compensation::inverse).collect(),
+            blocks,
+        });
         Self { moments, compensations, pruning }
     }
 }
@@ -122,13 +143,20 @@ fn real_weights(
     let is_short = options.multipliers == Multipliers::Short && steps.input_finer <= 1.0;
     let unit = is_short.then(|| SHORT_UNIT * steps.output / steps.input);
     let grid = Grid { choice: options.weights, levels, unit };
-    let rows = rows(reals);
-    let pair = |(index, pair): (usize, ChannelPair)| -> Vec<Channel> {
-        let compensation = compensations.get(pair.group);
-        let rows = &rows[pair.channels.clone()];
-        let pruned = pruning.as_ref().zip(compensation);
-        let pruned = pruned.and_then(|(pruning, compensation)| {
-            compensation.pruned(rows, pruning.inverse(&pair), pruning.blocks(index))
+    let rows: Vec<Vec<f32>> =
+        reals.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect();
+    // Kernels take the channels of a group in pairs.
+    let per_group = outputs / compensations.len().max(1);
+    let pairs = |group: usize| {
+        let end = (group + 1) * per_group;
+        (group * per_group..end).step_by(2).map(move |n| (group, n..end.min(n + 2)))
+    };
+    let pair = |(group, pair): (usize, Range<usize>)| -> Vec<Channel> {
+        let compensation = compensations.get(group);
+        let rows = &rows[pair.clone()];
+        let pruned = pruning.as_ref().zip(compensation).and_then(|(pruning, compensation)| {
+            let inverse = pruning.inverses.get(group)?.clone();
+            compensation.pruned(inverse, rows, &pruning.blocks, pruning.count)
         });
         let (rows, compensation) = match &pruned {
             Some((rows, compensation)) => (&rows[..], Some(compensation)),
@@ -137,10 +165,9 @@ fn real_weights(
         let channel = |(n, row): (usize, &Vec<f32>)| {
             steps.channel(row, biases[[n]].into(), grid, compensation)
         };
-        pair.channels.zip(rows).map(channel).collect()
+        pair.zip(rows).map(channel).collect()
     };
-    let pairs: Vec<_> =
-        ChannelPair::all(outputs, compensations.len()).into_iter().enumerate().collect();
+    let pairs: Vec<_> = (0..compensations.len().max(1)).flat_map(pairs).collect();
     let channels: Vec<Channel> = pairs.into_par_iter().flat_map_iter(pair).collect();
     let weights = from_channels(tensor, reals, &channels);
     // A bias in the model's own integers stays.
@@ -156,11 +183,6 @@ fn real_weights(
         _ => bias,
     };
     (weights, bias)
-}
-
-/// The weights of each output channel.
-fn rows(reals: &ArrayD<f32>) -> Vec<Vec<f32>> {
-    reals.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect()
 }
 
 /// One per channel group, where second moments are known.
