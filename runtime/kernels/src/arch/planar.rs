@@ -123,12 +123,26 @@ impl<'a> Outputs<'a> {
         self.out.as_mut_ptr().wrapping_add(self.first)
     }
 
-    /// Writes those at `(y, x)` of this channel and the next ones.
+    /// Where the one at `(y, x)` is; `None` if that overflows.
     #[inline(always)]
-    pub fn set<const N: usize>(&self, (y, x): (usize, usize), values: [i8; N]) -> Option<()> {
+    fn place(&self, (y, x): (usize, usize)) -> Option<usize> {
         let row = self.first.checked_add_signed((y as isize).checked_mul(self.row_step)?)?;
-        let pixel = row.checked_add(x.checked_mul(self.column_step)?)?;
-        self.out.set_chunk(pixel, values)
+        row.checked_add(x.checked_mul(self.column_step)?)
+    }
+
+    /// Writes those from `(y, x)` on, as far as the row goes, of this channel and the next ones.
+    #[inline(always)]
+    pub fn set<const N: usize>(
+        &self,
+        (y, x): (usize, usize),
+        pixels: impl IntoIterator<Item = [i8; N]>,
+    ) -> Option<()> {
+        let mut at = self.place((y, x))?;
+        for (_, values) in (x..self.columns).zip(pixels) {
+            self.out.set_chunk(at, values)?;
+            at = at.wrapping_add(self.column_step);
+        }
+        Some(())
     }
 
     /// Output rows.

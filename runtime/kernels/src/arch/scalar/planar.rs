@@ -114,15 +114,12 @@ pub fn store(
     pixels: [[i8; CHANNELS]; OUTPUTS],
 ) -> Option<()> {
     let outputs = channels.outputs();
-    for (x, pixel) in (x..outputs.columns()).zip(pixels) {
-        if channels.skipped() == 0 {
-            outputs.set((y, x), pixel)?;
-        } else {
-            let values = pixel.into_iter().skip(channels.skipped());
-            for (n, value) in values.enumerate() {
-                outputs.behind(n)?.set((y, x), [value])?;
-            }
-        }
+    if channels.skipped() == 0 {
+        return outputs.set((y, x), pixels);
+    }
+    for (n, channel) in (channels.skipped()..CHANNELS).enumerate() {
+        let values = pixels.iter().filter_map(|pixel| Some([*pixel.get(channel)?]));
+        outputs.behind(n)?.set((y, x), values)?;
     }
     Some(())
 }

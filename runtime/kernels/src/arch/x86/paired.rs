@@ -47,16 +47,17 @@ impl<'a> AsRef<Pairs<'a>> for Arranged<'a> {
 /// Transposes the words of all pairs.
 #[target_feature(enable = "avx2")]
 fn arrange(pairs: &Pairs<'_>) -> Vec<[Row; 2]> {
-    use lanes::avx2::{COLUMNS, columns, low_bytes};
+    use lanes::avx2::{COLUMNS, columns, low_bytes, zeros};
 
     let mut all = Vec::with_capacity(pairs.channels().div_ceil(2 * GROUP) * pairs.pair_words());
     for group in pairs.stream().chunks(pairs.pair_words().wrapping_mul(GROUP)) {
         let mut rows = pieces(group, pairs.pair_words());
         let mut half = || array::from_fn(|_| rows.next().unwrap_or_default());
-        let halves = [half(), half()];
+        let [first, second]: [[&[u32]; GROUP / 2]; 2] = [half(), half()];
+        let has_second = second.iter().any(|pair| !pair.is_empty());
         for at in (0..pairs.pair_words()).step_by(COLUMNS) {
-            let [first, second] = [columns(&halves[0], at), columns(&halves[1], at)];
-            let words = first.into_iter().zip(second);
+            let behind = if has_second { columns(&second, at) } else { [zeros(); COLUMNS] };
+            let words = columns(&first, at).into_iter().zip(behind);
             for (a, b) in words.take(pairs.pair_words().wrapping_sub(at)) {
                 let low = must_cast([low_bytes(a), low_bytes(b)]);
                 all.push([Row(must_cast([a, b])), Row(low)]);

@@ -59,7 +59,9 @@ fn place(channels: &Channels<'_>, y: usize, places: &mut [usize; TAPS]) -> Optio
     let window = channels.window();
     let rows = window.row_pairs.checked_mul(2)?;
     let first_row = channels.first_pair().checked_mul(2)?;
-    let mut row = first_row.checked_add(y.checked_mul(window.stride_h)?)?.checked_rem(rows)?;
+    let row = first_row.checked_add(y.checked_mul(window.stride_h)?)?;
+    // What outputs see is not more than there is, so they go round no more than once.
+    let mut row = if row < rows { row } else { row.wrapping_sub(rows) };
     for places in places.chunks_mut(window.kernel_w.max(1)).take(window.kernel_h) {
         let mut place = row.wrapping_mul(window.columns);
         for to in places {
