@@ -66,18 +66,9 @@ fn stream_of(layer: &Layer) -> std::vec::Vec<u32> {
 
 /// A matrix product of seven taps for one pair, of which the latter four taps are not 0.
 fn small() -> Layer {
-    let mut layer = Layer::small(1, 1);
-    layer = Layer::new(
-        pointwise(4, 8, 2),
-        Traits {
-            groups: 1,
-            seed: 1,
-            shift: 0,
-            pad_value: 3,
-            out_zero: -4,
-            bounds: (layer.params.act_min, layer.params.act_max),
-        },
-    );
+    let bounds = (i8::MIN, i8::MAX);
+    let traits = Traits { groups: 1, seed: 1, shift: 0, pad_value: 3, out_zero: -4, bounds };
+    let mut layer = Layer::new(pointwise(4, 8, 2), traits);
     layer.weights = std::vec![0, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, -5];
     layer
 }
