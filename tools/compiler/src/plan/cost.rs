@@ -130,6 +130,8 @@ fn spans(step: &Step, ring: Option<usize>) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lower::program::BufferId;
+    use crate::plan::testing;
 
     /// The most of 1000 groups of four taps with which skipping the others is faster.
     fn most_quads(pixels: u16) -> usize {
@@ -149,23 +151,7 @@ mod tests {
             pad_top: 0,
             pad_left: 0,
         };
-        let params = op::Conv {
-            input: 0,
-            output: 1,
-            scratch: 2,
-            groups: 1,
-            window,
-            weights: 0,
-            bias: 0,
-            multipliers: 0,
-            shift: 0,
-            pad_value: 0,
-            out_zero: 0,
-            act_min: 0,
-            act_max: 0,
-            coding: 0,
-            reserved: [0; 2],
-        };
+        let params = testing::conv(window, BufferId(0), BufferId(1));
         assert_eq!(pairs(&params), 10);
         (0..=1000).filter(|&quads| is_sparse_faster(&params, quads)).max().unwrap()
     }

@@ -59,6 +59,27 @@ fn push_op(
     });
 }
 
+/// A convolution without constants.
+pub fn conv(window: op::Window, input: BufferId, output: BufferId) -> op::Conv {
+    op::Conv {
+        input: input.0,
+        output: output.0,
+        scratch: 0,
+        groups: 1,
+        window,
+        weights: 0,
+        bias: 0,
+        multipliers: 0,
+        shift: 0,
+        pad_value: 0,
+        out_zero: 0,
+        act_min: -128,
+        act_max: 127,
+        coding: 0,
+        reserved: [0; 2],
+    }
+}
+
 /// Appends a 3×3 convolution over a square image.
 fn push_conv(program: &mut Program, size: u16, input: BufferId) -> BufferId {
     let output = push_buffer(program, size);
@@ -78,23 +99,7 @@ fn push_conv(program: &mut Program, size: u16, input: BufferId) -> BufferId {
         pad_top: 1,
         pad_left: 1,
     };
-    let conv = op::Conv {
-        input: input.0,
-        output: output.0,
-        scratch: 0,
-        groups: 1,
-        window,
-        weights: 0,
-        bias: 0,
-        multipliers: 0,
-        shift: 0,
-        pad_value: 0,
-        out_zero: 0,
-        act_min: -128,
-        act_max: 127,
-        coding: 0,
-        reserved: [0; 2],
-    };
+    let conv = conv(window, input, output);
     push_op(program, size, Params::Conv(conv), vec![input], output);
     output
 }

@@ -15,7 +15,8 @@ global_asm!(".cpu cortex-m33");
 global_asm!(".equ DUAL_ISSUE, 1");
 #[cfg(not(fixie_dual_issue))]
 global_asm!(".equ DUAL_ISSUE, 0");
-global_asm!(include_str!("conv.s"), options(raw));
+// One text, since the second one uses macros of the first.
+global_asm!(include_str!("conv.s"), include_str!("sparse.s"), options(raw));
 
 /// Arguments of `fixie_paired_blocks`.
 #[repr(C)]

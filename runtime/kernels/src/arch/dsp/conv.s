@@ -33,7 +33,18 @@
     .equ BLOCKS_FRAME, 72
     .equ UNROLL, 8
 
-@ Half of a group of four taps, of three pixels and a pair of channels, and the end of the loop.
+@ Two taps of three pixels (r4-r6) and a pair of channels.
+    .macro TWO_TAPS_IN_PLACE weights
+    smlad   r8, \weights, r4, r8
+    smlad   r9, \weights, r5, r9
+    smlad   r10, \weights, r6, r10
+    sxtb16  \weights, \weights
+    smlad   r11, \weights, r4, r11
+    smlad   r12, \weights, r5, r12
+    smlad   lr, \weights, r6, lr
+    .endm
+
+@ The same, and the end of the loop.
 @ Cores that issue two instructions at a time (DUAL_ISSUE) extend the weights beside a product that
 @ needs them as they are, which takes a register more: the end of the patch is loaded again then.
     .if DUAL_ISSUE
@@ -53,19 +64,38 @@
     .endm
     .else
     .macro TWO_TAPS weights
-    smlad   r8, \weights, r4, r8
-    smlad   r9, \weights, r5, r9
-    smlad   r10, \weights, r6, r10
-    sxtb16  \weights, \weights
-    smlad   r11, \weights, r4, r11
-    smlad   r12, \weights, r5, r12
-    smlad   lr, \weights, r6, lr
+    TWO_TAPS_IN_PLACE \weights
     .endm
     .macro LOOP_TO label
     cmp     r0, r7
     bne     \label
     .endm
     .endif
+
+@ The sums of three pixels and a pair of channels, scaled by the multipliers r2-r3, beside the zero
+@ point r4: those of channel 0 in r11, r12 and lr, those of channel 1 in r8-r10.
+    .macro SCALE_SUMS
+    sub     r8, r8, r11
+    sub     r9, r9, r12
+    sub     r10, r10, lr
+    asr     r8, r8, #8
+    asr     r9, r9, #8
+    asr     r10, r10, #8
+    smmlar  r11, r11, r2, r4
+    smmlar  r12, r12, r2, r4
+    smmlar  lr, lr, r2, r4
+    smmlar  r8, r8, r3, r4
+    smmlar  r9, r9, r3, r4
+    smmlar  r10, r10, r3, r4
+    .endm
+    .macro SATURATE
+    ssat    r11, #8, r11
+    ssat    r12, #8, r12
+    ssat    lr, #8, lr
+    ssat    r8, #8, r8
+    ssat    r9, #8, r9
+    ssat    r10, #8, r10
+    .endm
 
 @ Starts the sums of a pair with its constants and its first four taps, and enters the loop.
     .macro FIRST_TAPS
@@ -160,25 +190,9 @@ fixie_paired_blocks:
     LOOP_TO 5b
     ldrd    r2, r3, [r1], #8
     ldm     sp, {r0, r4-r6}
-    sub     r8, r8, r11
-    sub     r9, r9, r12
-    sub     r10, r10, lr
-    asr     r8, r8, #8
-    asr     r9, r9, #8
-    asr     r10, r10, #8
-    smmlar  r11, r11, r2, r4
-    smmlar  r12, r12, r2, r4
-    smmlar  lr, lr, r2, r4
-    smmlar  r8, r8, r3, r4
-    smmlar  r9, r9, r3, r4
-    smmlar  r10, r10, r3, r4
+    SCALE_SUMS
     ldr     r2, [sp, #WEIGHTS_END]
-    ssat    r11, #8, r11
-    ssat    r12, #8, r12
-    ssat    lr, #8, lr
-    ssat    r8, #8, r8
-    ssat    r9, #8, r9
-    ssat    r10, #8, r10
+    SATURATE
     bfi     r11, r8, #8, #8
     bfi     r12, r9, #8, #8
     bfi     lr, r10, #8, #8

@@ -1,16 +1,10 @@
-//! The loops of `ConvSparse`.
+//! The loops of `ConvSparse`, whose assembly text is beside that of `ConvPaired`.
 
-use core::arch::global_asm;
 use core::cell::Cell;
 
 use crate::arch::paired::BLOCK;
 use crate::arch::sparse::SparsePairs;
 use crate::arch::view::{Dst, Src};
-
-// See conv.rs.
-#[cfg(fixie_armv8m)]
-global_asm!(".cpu cortex-m33");
-global_asm!(include_str!("sparse.s"), options(raw));
 
 /// Arguments of `fixie_sparse_block`.
 #[repr(C)]

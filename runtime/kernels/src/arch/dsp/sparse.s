@@ -1,18 +1,8 @@
-@ ConvSparse on cores with the DSP extension: see sparse.rs for what each function needs.
+@ ConvSparse on cores with the DSP extension: see sparse.rs for what each function needs. It follows
+@ conv.s, whose macros it uses.
 @
 @ The inner loops follow op::sparse of the image format. A couple is 20 bytes: two quads of 8 and
 @ their places of 2 each.
-
-@ Two taps of three pixels (r4-r6) and a pair of channels, as in conv.s.
-    .macro SPARSE_TAPS weights
-    smlad   r8, \weights, r4, r8
-    smlad   r9, \weights, r5, r9
-    smlad   r10, \weights, r6, r10
-    sxtb16  \weights, \weights
-    smlad   r11, \weights, r4, r11
-    smlad   r12, \weights, r5, r12
-    smlad   lr, \weights, r6, lr
-    .endm
 
 @ A quad whose place is at r1 + place, and then r1 steps on. Its lanes are 24 bytes of the patch.
     .macro SPARSE_QUAD place, step
@@ -21,9 +11,9 @@
     add     r7, r7, r7, lsl #1
     add     r7, r0, r7, lsl #3
     ldmia   r7!, {r4-r6}
-    SPARSE_TAPS r2
+    TWO_TAPS_IN_PLACE r2
     ldmia   r7, {r4-r6}
-    SPARSE_TAPS r3
+    TWO_TAPS_IN_PLACE r3
     .endm
 
 @ fixie_sparse_block(args): three pixels whose patches are expanded, all pairs of channels.
@@ -58,25 +48,9 @@ fixie_sparse_block:
     bne     2b
     ldrd    r2, r3, [r1], #8
     ldm     sp, {r4-r6}
-    sub     r8, r8, r11
-    sub     r9, r9, r12
-    sub     r10, r10, lr
-    asr     r8, r8, #8
-    asr     r9, r9, #8
-    asr     r10, r10, #8
-    smmlar  r11, r11, r2, r4
-    smmlar  r12, r12, r2, r4
-    smmlar  lr, lr, r2, r4
-    smmlar  r8, r8, r3, r4
-    smmlar  r9, r9, r3, r4
-    smmlar  r10, r10, r3, r4
+    SCALE_SUMS
     ldrd    r2, r3, [sp, #12]
-    ssat    r11, #8, r11
-    ssat    r12, #8, r12
-    ssat    lr, #8, lr
-    ssat    r8, #8, r8
-    ssat    r9, #8, r9
-    ssat    r10, #8, r10
+    SATURATE
     cmp     r1, r3
     bne     4f
     cbnz    r2, 5f

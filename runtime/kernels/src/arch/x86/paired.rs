@@ -140,10 +140,15 @@ fn store<const N: usize>(
         let at = pixel.checked_mul(step)?.checked_add(first)?;
         if left >= N {
             out.set_chunk(at, values)?;
-        } else {
-            for (n, &value) in values.iter().take(left).enumerate() {
-                out.set(at.checked_add(n)?, value)?;
-            }
+            continue;
+        }
+        let (quads, rest) = values.get(..left)?.as_chunks::<4>();
+        for (n, &quad) in quads.iter().enumerate() {
+            out.set_chunk(at.checked_add(n.wrapping_mul(4))?, quad)?;
+        }
+        let at = at.checked_add(quads.as_flattened().len())?;
+        for (n, &value) in rest.iter().enumerate() {
+            out.set(at.checked_add(n)?, value)?;
         }
     }
     Some(())

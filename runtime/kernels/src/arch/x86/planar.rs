@@ -23,11 +23,22 @@ type Weights = [[i16; 2]; CHANNELS];
 /// See [`Isa::planar_channels`](crate::arch::Isa::planar_channels).
 #[target_feature(enable = "avx2")]
 pub fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()> {
-    let (window, outputs) = (channels.window(), channels.outputs());
-    let taps = window.kernel_h.checked_mul(window.kernel_w)?;
-    if taps > TAPS {
+    let window = channels.window();
+    if window.kernel_h.checked_mul(window.kernel_w)? > TAPS {
         return planar::planar_channels(channels, table);
     }
+    match window.stride_w {
+        1 => all_outputs::<1>(channels),
+        2 => all_outputs::<2>(channels),
+        _ => all_outputs::<0>(channels),
+    }
+}
+
+/// All outputs, see [`seen`].
+#[target_feature(enable = "avx2")]
+fn all_outputs<const STRIDE: usize>(channels: &Channels<'_>) -> Option<()> {
+    let (window, outputs) = (channels.window(), channels.outputs());
+    let taps = window.kernel_h.checked_mul(window.kernel_w)?;
     let streams = Streams::new(channels)?;
     let mut weights = [Weights::default(); TAPS / 2];
     let mut tap = 0;
@@ -45,7 +56,7 @@ pub fn planar_channels(channels: &Channels<'_>, table: &mut [u32]) -> Option<()>
     for y in 0..outputs.rows() {
         place(channels, y, &mut places)?;
         for x in (0..outputs.columns()).step_by(OUTPUTS) {
-            let sums = sums(channels, (weights, &places), streams.bias, x)?;
+            let sums = sums::<STRIDE>(channels, (weights, &places), streams.bias, x)?;
             let values = activations(&sums, streams.multipliers, channels.zero());
             planar::store(channels, (y, x), values)?;
         }
@@ -76,7 +87,7 @@ fn place(channels: &Channels<'_>, y: usize, places: &mut [usize; TAPS]) -> Optio
 
 /// The sums of some outputs of a row from column `x` on, two outputs in a vector.
 #[target_feature(enable = "avx2")]
-fn sums(
+fn sums<const STRIDE: usize>(
     channels: &Channels<'_>,
     (weights, places): (&[Weights], &[usize; TAPS]),
     bias: [i32; CHANNELS],
@@ -88,8 +99,9 @@ fn sums(
     let mut sums = [must_cast([bias; 2]); OUTPUTS / 2];
     for (&weights, [a, b]) in weights.iter().zip(places.as_chunks().0) {
         let weights = must_cast([weights; 2]);
-        let [a, a_behind] = seen(lanes.get(a.wrapping_add(first)..).unwrap_or_default(), stride);
-        let [b, b_behind] = seen(lanes.get(b.wrapping_add(first)..).unwrap_or_default(), stride);
+        let from = |place: usize| lanes.get(place.wrapping_add(first)..).unwrap_or_default();
+        let [a, a_behind] = seen::<STRIDE>(from(*a), stride);
+        let [b, b_behind] = seen::<STRIDE>(from(*b), stride);
         let [even, odd, even_behind, odd_behind] = &mut sums;
         *even = add_products(*even, _mm256_unpacklo_epi16(a, b), weights);
         *odd = add_products(*odd, _mm256_unpackhi_epi16(a, b), weights);
@@ -100,22 +112,16 @@ fn sums(
     Some(sums)
 }
 
-/// What some outputs, so many lanes apart, see of a tap, four outputs in a vector.
+/// What some outputs, so many lanes apart, see of a tap, four outputs in a vector. For strides of 1 and
+/// 2 this is known when it is compiled; 0 is any other.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn seen(lanes: &[[i16; CHANNELS]], stride: usize) -> [__m256i; 2] {
-    if let (1, Some(neighbours)) = (stride, lanes.first_chunk::<OUTPUTS>()) {
-        return must_cast(*neighbours);
+fn seen<const STRIDE: usize>(lanes: &[[i16; CHANNELS]], stride: usize) -> [__m256i; 2] {
+    if STRIDE == 1 {
+        return must_cast(start::<OUTPUTS>(lanes));
     }
-    far_apart(lanes, stride)
-}
-
-/// As [`seen`], for strides other than 1.
-#[inline(never)]
-#[target_feature(enable = "avx2")]
-fn far_apart(lanes: &[[i16; CHANNELS]], stride: usize) -> [__m256i; 2] {
-    if let (2, Some(neighbours)) = (stride, lanes.first_chunk::<{ 2 * OUTPUTS }>()) {
-        let [a, b, c, d]: [__m256i; 4] = must_cast(*neighbours);
+    if STRIDE == 2 {
+        let [a, b, c, d]: [__m256i; 4] = must_cast(start::<{ 2 * OUTPUTS }>(lanes));
         let [ab, cd] = [_mm256_unpacklo_epi64(a, b), _mm256_unpacklo_epi64(c, d)];
         return [
             _mm256_permute4x64_epi64::<0b11_01_10_00>(ab),
@@ -123,6 +129,21 @@ fn far_apart(lanes: &[[i16; CHANNELS]], stride: usize) -> [__m256i; 2] {
         ];
     }
     must_cast(planar::seen(lanes, stride))
+}
+
+/// The first lanes; zeros behind the end.
+#[inline(always)]
+fn start<const N: usize>(lanes: &[[i16; CHANNELS]]) -> [[i16; CHANNELS]; N] {
+    let mut some = [[0; CHANNELS]; N];
+    let lanes = if let Some(lanes) = lanes.first_chunk() {
+        lanes
+    } else {
+        for (to, from) in some.iter_mut().zip(lanes) {
+            *to = *from;
+        }
+        &some
+    };
+    *lanes
 }
 
 /// Requantises sums and limits them to 8 bits, in the order of the outputs.
