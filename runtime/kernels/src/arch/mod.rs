@@ -133,7 +133,8 @@ pub trait Isa: Sized {
     }
 
     /// Expands a run of bytes of each pixel of a block to 16-bit lanes, in an order which only
-    /// [`paired_block`](Self::paired_block) and [`sparse_block`](Self::sparse_block) know. They are the taps from `quad` · 4 on.
+    /// [`paired_block`](Self::paired_block) and [`sparse_block`](Self::sparse_block) know. They are
+    /// the taps from `quad` · 4 on.
     fn paired_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
         scalar::paired_expand(runs, patch, quad)
     }

@@ -47,9 +47,9 @@ pub fn pack(opcode: Opcode, params: &op::Conv, constants: Constants<'_>) -> Opti
     }
 }
 
-/// The same constants as a stream, for a record with the given `coding`; `None` where
-/// [`pack`] gives none, for `ConvVectors` and `ConvSparse`, if a multiplier is below 0, or if that coding cannot
-/// hold them. Whether it is shorter is another matter.
+/// The same constants as a stream, for a record with the given `coding`; `None` where [`pack`] gives
+/// none, for `ConvVectors` and `ConvSparse`, if a multiplier is below 0, or if that coding cannot hold
+/// them. Whether it is shorter is another matter.
 pub fn code(
     opcode: Opcode,
     params: &op::Conv,

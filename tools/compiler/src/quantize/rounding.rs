@@ -34,8 +34,8 @@ const SWEEPS: usize = 8;
 
 /// Rounds rows of weights for inputs of certain moments.
 pub(super) struct Compensation {
-    /// Places in a row whose weights may differ from 0, by rising importance: the last is rounded first, while all others are open
-    /// to make up for its error (GPTQ's `act_order`).
+    /// Places in a row whose weights may differ from 0, by rising importance: the last is rounded
+    /// first, while all others are open to make up for its error (GPTQ's `act_order`).
     order: Vec<usize>,
     /// `H`, reordered and damped.
     moments: Array2<f64>,
