@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use fixie_compiler::calibrate::{Range, Ranges};
-use fixie_compiler::compile::Options;
+use fixie_compiler::compile::{Options, assemble};
 use fixie_compiler::ir::{Conv, Graph, Node, Op, Pool, TensorId, eval};
 use fixie_compiler::lower::Compress;
+use fixie_compiler::metadata::Provenance;
 use fixie_compiler::plan::Optimize;
 use fixie_compiler::quantize::{QuantizeOptions, WideLayers, quantize};
 use fixie_compiler::target::Target;
@@ -211,4 +212,18 @@ proptest! {
             .collect();
         check_images(&graph, &options, seed)?;
     }
+}
+
+#[test]
+fn weights_that_are_too_coarse_for_their_output_are_named() {
+    let mut builder = Builder::new(5, (8, 14), 11_225_049_264_130_598_766);
+    let layers =
+        [Layer::Residual, Layer::MaxPool(POINT), Layer::Residual, Layer::Separable { outputs: 6 }];
+    layers.into_iter().for_each(|layer| builder.append(layer));
+    builder.flatten();
+    let graph = builder.quantised(WideLayers::All);
+    let refused = assemble(graph, Provenance::default(), &Options::default()).unwrap_err();
+    let said = refused.to_string();
+    assert!(said.starts_with("node `n8` (Dense): channel 0: a sum of up to"), "{said}");
+    assert!(said.contains("needs more than 32 bits"), "{said}");
 }
