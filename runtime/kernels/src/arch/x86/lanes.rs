@@ -14,6 +14,21 @@ use fixie_format::op::paired::TAP_ORDER;
 #[repr(align(64))]
 pub struct Row(pub [u32; avx512::LANES]);
 
+/// The first items; zeros if there are fewer.
+#[inline(always)]
+pub fn first<T: Copy + Default, const N: usize>(items: &[T]) -> [T; N] {
+    let mut some = [T::default(); N];
+    let items = if let Some(items) = items.first_chunk() {
+        items
+    } else {
+        for (to, from) in some.iter_mut().zip(items) {
+            *to = *from;
+        }
+        &some
+    };
+    *items
+}
+
 /// Vectors of 256 bits.
 pub mod avx2 {
     use super::*;
@@ -51,8 +66,7 @@ pub mod avx2 {
     pub fn columns(rows: &[&[u32]; LANES], at: usize) -> [__m256i; COLUMNS] {
         let mut lanes = [_mm256_setzero_si256(); LANES];
         for (lane, row) in lanes.iter_mut().zip(rows) {
-            let words = row.get(at..).unwrap_or_default();
-            *lane = start(words);
+            *lane = start(row.get(at..).unwrap_or_default());
         }
         let [a, b, c, d, e, f, g, h] = lanes;
         let [a, b, c, d] = transposed_halves([a, b, c, d]);
@@ -73,14 +87,7 @@ pub mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub fn start(words: &[u32]) -> __m256i {
-        if let Some(&words) = words.first_chunk::<LANES>() {
-            return must_cast(words);
-        }
-        let mut some = [0; LANES];
-        for (word, &from) in some.iter_mut().zip(words) {
-            *word = from;
-        }
-        must_cast(some)
+        must_cast(first::<_, LANES>(words))
     }
 
     /// Both squares of four rows, transposed.
@@ -143,17 +150,19 @@ pub mod avx2 {
         _mm256_srai_epi32::<8>(_mm256_sub_epi32(full, low))
     }
 
-    /// See [`requantize`](crate::requantize::requantize), without a shift.
+    /// Scaled sums beside the zero point, not limited to 8 bits: see
+    /// [`requantize`](crate::requantize::requantize), without a shift.
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub fn requantized(sums: __m256i, multipliers: __m256i) -> __m256i {
+    pub fn requantized(sums: __m256i, multipliers: __m256i, zero: i8) -> __m256i {
         let half = _mm256_set1_epi64x(1 << 31);
         let even = _mm256_mul_epi32(sums, multipliers);
         let [sums, multipliers] =
             [_mm256_srli_epi64::<32>(sums), _mm256_srli_epi64::<32>(multipliers)];
         let odd = _mm256_mul_epi32(sums, multipliers);
         let [even, odd] = [_mm256_add_epi64(even, half), _mm256_add_epi64(odd, half)];
-        _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd)
+        let scaled = _mm256_blend_epi32::<0b1010_1010>(_mm256_srli_epi64::<32>(even), odd);
+        add(scaled, splat(i32::from(zero) as u32))
     }
 
     /// Requantises the sums of two channels of each lane; these lie side by side in what becomes of
@@ -161,10 +170,8 @@ pub mod avx2 {
     #[inline]
     #[target_feature(enable = "avx2")]
     pub fn activations(sums: [__m256i; 2], multipliers: [__m256i; 2], zero: i8) -> [i8; 2 * LANES] {
-        let zero = splat(i32::from(zero) as u32);
         let ([a, b], [m, n]) = (sums, multipliers);
-        let a = _mm256_add_epi32(requantized(a, m), zero);
-        let b = _mm256_add_epi32(requantized(b, n), zero);
+        let [a, b] = [requantized(a, m, zero), requantized(b, n, zero)];
         // Each half has four first channels and then the second ones of the same lanes.
         let lanes = _mm256_packs_epi32(a, b);
         let bytes = _mm256_packs_epi16(lanes, lanes);
@@ -281,17 +288,19 @@ pub mod avx512 {
         _mm512_srai_epi32::<8>(_mm512_sub_epi32(full, low))
     }
 
-    /// See [`requantize`](crate::requantize::requantize), without a shift.
+    /// Scaled sums beside the zero point, not limited to 8 bits: see
+    /// [`requantize`](crate::requantize::requantize), without a shift.
     #[inline]
     #[target_feature(enable = "avx512f")]
-    fn requantized(sums: __m512i, multipliers: __m512i) -> __m512i {
+    fn requantized(sums: __m512i, multipliers: __m512i, zero: i8) -> __m512i {
         let half = _mm512_set1_epi64(1 << 31);
         let even = _mm512_mul_epi32(sums, multipliers);
         let [sums, multipliers] =
             [_mm512_srli_epi64::<32>(sums), _mm512_srli_epi64::<32>(multipliers)];
         let odd = _mm512_mul_epi32(sums, multipliers);
         let [even, odd] = [_mm512_add_epi64(even, half), _mm512_add_epi64(odd, half)];
-        _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd)
+        let scaled = _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64::<32>(even), odd);
+        add(scaled, splat(i32::from(zero) as u32))
     }
 
     /// Requantises the sums of two channels of each lane; these lie side by side in what becomes of
@@ -299,10 +308,9 @@ pub mod avx512 {
     #[inline]
     #[target_feature(enable = "avx512f,avx512bw,avx512vl")]
     pub fn activations(sums: [__m512i; 2], multipliers: [__m512i; 2], zero: i8) -> [i8; 2 * LANES] {
-        let zero = splat(i32::from(zero) as u32);
         let ([a, b], [m, n]) = (sums, multipliers);
-        let a = _mm512_cvtsepi32_epi8(_mm512_add_epi32(requantized(a, m), zero));
-        let b = _mm512_cvtsepi32_epi8(_mm512_add_epi32(requantized(b, n), zero));
+        let a = _mm512_cvtsepi32_epi8(requantized(a, m, zero));
+        let b = _mm512_cvtsepi32_epi8(requantized(b, n, zero));
         must_cast([_mm_unpacklo_epi8(a, b), _mm_unpackhi_epi8(a, b)])
     }
 }

@@ -16,7 +16,7 @@ use std::arch::is_x86_feature_detected;
 
 use crate::arch::blocked::{self, Filters};
 use crate::arch::depthwise::{self, Taps};
-use crate::arch::paired::{BLOCK, Strip};
+use crate::arch::paired::BLOCK;
 use crate::arch::planar::{Channels, Placed, Planes};
 use crate::arch::sparse::SparsePairs;
 use crate::arch::sum::Sum;
@@ -98,16 +98,6 @@ loops! {
     }
     written: {
         type Pairs<'a> = Arranged<'a>;
-
-        fn paired_strip(
-            pairs: &Arranged<'_>,
-            strip: &Strip<'_>,
-            patch: &mut [u32],
-            out: Dst<'_>,
-            step: usize,
-        ) -> Option<()> {
-            scalar::paired_strip::<Self>(pairs, strip, patch, out, step)
-        }
 
         fn paired_expand(runs: [Src<'_>; BLOCK], patch: &mut [u32], quad: usize) -> Option<()> {
             if has_avx2() {

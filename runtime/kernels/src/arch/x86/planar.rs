@@ -1,7 +1,7 @@
 //! The loops of `DepthwisePlanar`: a lane of a vector is a channel of an output.
 //!
-//! Planes lie as in [`scalar`](crate::arch::scalar). Two taps are computed at a time: what the outputs see of them is
-//! interleaved, so that the products of both are added up by one instruction.
+//! Planes lie as in [`scalar`](crate::arch::scalar). Two taps are computed at a time: what the outputs
+//! see of them is interleaved, so that the products of both are added up by one instruction.
 
 #![allow(clippy::wildcard_imports, reason = "intrinsics have long names, and there are many")]
 
@@ -13,6 +13,7 @@ use fixie_format::op::planar::CHANNELS;
 use crate::arch::planar::Channels;
 use crate::arch::scalar::planar::{self, OUTPUTS, Streams};
 use crate::arch::x86::lanes::avx2::{add_products, requantized};
+use crate::arch::x86::lanes::first;
 
 /// Taps of the largest kernel that is computed here.
 const TAPS: usize = 64;
@@ -118,10 +119,10 @@ fn sums<const STRIDE: usize>(
 #[target_feature(enable = "avx2")]
 fn seen<const STRIDE: usize>(lanes: &[[i16; CHANNELS]], stride: usize) -> [__m256i; 2] {
     if STRIDE == 1 {
-        return must_cast(start::<OUTPUTS>(lanes));
+        return must_cast(first::<_, OUTPUTS>(lanes));
     }
     if STRIDE == 2 {
-        let [a, b, c, d]: [__m256i; 4] = must_cast(start::<{ 2 * OUTPUTS }>(lanes));
+        let [a, b, c, d]: [__m256i; 4] = must_cast(first::<_, { 2 * OUTPUTS }>(lanes));
         let [ab, cd] = [_mm256_unpacklo_epi64(a, b), _mm256_unpacklo_epi64(c, d)];
         return [
             _mm256_permute4x64_epi64::<0b11_01_10_00>(ab),
@@ -131,21 +132,6 @@ fn seen<const STRIDE: usize>(lanes: &[[i16; CHANNELS]], stride: usize) -> [__m25
     must_cast(planar::seen(lanes, stride))
 }
 
-/// The first lanes; zeros behind the end.
-#[inline(always)]
-fn start<const N: usize>(lanes: &[[i16; CHANNELS]]) -> [[i16; CHANNELS]; N] {
-    let mut some = [[0; CHANNELS]; N];
-    let lanes = if let Some(lanes) = lanes.first_chunk() {
-        lanes
-    } else {
-        for (to, from) in some.iter_mut().zip(lanes) {
-            *to = *from;
-        }
-        &some
-    };
-    *lanes
-}
-
 /// Requantises sums and limits them to 8 bits, in the order of the outputs.
 #[target_feature(enable = "avx2")]
 fn activations(
@@ -153,10 +139,10 @@ fn activations(
     multipliers: [i32; CHANNELS],
     zero: i8,
 ) -> [[i8; CHANNELS]; OUTPUTS] {
-    let (multipliers, zero) = (must_cast([multipliers; 2]), _mm256_set1_epi32(zero.into()));
+    let multipliers = must_cast([multipliers; 2]);
     let mut values = *sums;
     for value in &mut values {
-        *value = _mm256_add_epi32(requantized(*value, multipliers), zero);
+        *value = requantized(*value, multipliers, zero);
     }
     // Outputs 0, 2 and 1, 3 become 0, 1 and 2, 3, since halves are packed by themselves.
     let [a, b, c, d] = values;

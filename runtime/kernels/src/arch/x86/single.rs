@@ -49,8 +49,7 @@ impl<'a> Quartet<'a> {
         let full = _mm_add_epi32(full, must_cast(full_start));
         let low = _mm_add_epi32(low, must_cast(low_start));
         let high = _mm_srai_epi32::<8>(_mm_sub_epi32(full, low));
-        let scaled = requantized(must_cast([low, high]), must_cast(self.multipliers));
-        let values = _mm256_add_epi32(scaled, _mm256_set1_epi32(zero.into()));
+        let values = requantized(must_cast([low, high]), must_cast(self.multipliers), zero);
         let [first, second]: [[i32; PAIRS]; 2] = must_cast(values);
         let mut channels = [[0; 2]; PAIRS];
         for (channels, (a, b)) in channels.iter_mut().zip(first.into_iter().zip(second)) {
