@@ -176,12 +176,10 @@ impl<'g> Lowering<'g> {
             bias: &integers.bias,
             multipliers: &integers.requant.multipliers,
         };
-        let packed = self.packed(params, constants).collect::<Vec<_>>();
-        let best = packed.iter().find(|packed| packed.is_worth_it(params));
-        let best = best.ok_or_else(|| too_large(node))?;
+        let (best, plain) = self.packed(params, constants).ok_or_else(|| too_large(node))?;
         let Codable { coding, ops } = self.codable;
+        let plain = plain.as_ref().unwrap_or(&best);
         if ops.contains(&self.program.ops.len())
-            && let Some(plain) = packed.iter().find(|packed| packed.opcode != Opcode::ConvSparse)
             && let Some(stream) =
                 Stream::new(*coding, (plain.opcode, params), constants, best.len(params))
         {
@@ -200,22 +198,25 @@ impl<'g> Lowering<'g> {
         Ok(Written { opcode: best.opcode, weight_bytes, decoding: 0.0, pixel_macs })
     }
 
-    /// The weights in the order of each kernel of the target that takes this convolution, the best
-    /// first.
+    /// The weights in the order of the best kernel of the target that takes this convolution, and, if
+    /// that one skips zeros, in the order of the best other one.
     fn packed(
         &self,
         params: &op::Conv,
         constants: layout::Constants<'_>,
-    ) -> impl Iterator<Item = Packed> {
+    ) -> Option<(Packed, Option<Packed>)> {
         let depthwise = params.groups > 1 && params.groups == params.window.in_c;
         let kernels = if depthwise {
             self.target.depthwise_convolutions(&params.window)
         } else {
             self.target.convolutions()
         };
-        kernels.iter().filter_map(move |&opcode| {
+        let mut packed = kernels.iter().filter_map(|&opcode| {
             Some(Packed { opcode, bytes: layout::pack(opcode, params, constants)? })
-        })
+        });
+        let best = packed.find(|packed| packed.is_worth_it(params))?;
+        let plain = if best.opcode == Opcode::ConvSparse { packed.next() } else { None };
+        Some((best, plain))
     }
 }
 
