@@ -71,10 +71,8 @@ impl Inputs {
         // What is zero already stays so: rounding must not use these weights to make up for others.
         let has_zeros = |blocks: &[Vec<usize>]| {
             let reals = graph.tensor(node.inputs[1]).real_values();
-            let rows = reals.iter().flat_map(|reals| reals.axis_iter(Axis(0)));
-            let rows = rows.map(|row| [row.iter().copied().collect()]);
-            let zero = |row: [Vec<f32>; 1]| blocks.iter().any(|block| is_zero(block, &row));
-            rows.into_iter().any(zero)
+            let rows = reals.as_ref().map(rows).unwrap_or_default();
+            blocks.iter().any(|block| rows.chunks(1).any(|row| is_zero(block, row)))
         };
         let blocks = if compensations.is_empty() { None } else { blocks(graph, node) };
         let blocks = blocks.filter(|blocks| !share.is_none() || has_zeros(blocks));
@@ -143,8 +141,7 @@ fn real_weights(
     let is_short = options.multipliers == Multipliers::Short && steps.input_finer <= 1.0;
     let unit = is_short.then(|| SHORT_UNIT * steps.output / steps.input);
     let grid = Grid { choice: options.weights, levels, unit };
-    let rows: Vec<Vec<f32>> =
-        reals.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect();
+    let rows = rows(reals);
     // Kernels take the channels of a group in pairs.
     let per_group = outputs / compensations.len().max(1);
     let pairs = |group: usize| {
@@ -183,6 +180,11 @@ fn real_weights(
         _ => bias,
     };
     (weights, bias)
+}
+
+/// The weights of each output channel.
+fn rows(reals: &ArrayD<f32>) -> Vec<Vec<f32>> {
+    reals.axis_iter(Axis(0)).map(|row| row.iter().copied().collect()).collect()
 }
 
 /// One per channel group, where second moments are known.
