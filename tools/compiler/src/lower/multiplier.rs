@@ -106,9 +106,9 @@ fn ceil_div(dividend: i64, divisor: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use fixie_format::op::Window;
-
     use super::*;
+    use crate::lower::program::BufferId;
+    use crate::plan::testing;
 
     /// The output, by the format's definition.
     fn output(params: &op::Conv, accumulator: i64, multiplier: i32) -> i64 {
@@ -118,39 +118,8 @@ mod tests {
     }
 
     fn params(shift: u8, out_zero: i8, (act_min, act_max): (i8, i8)) -> op::Conv {
-        let window = Window {
-            in_h: 1,
-            in_w: 1,
-            in_c: 2,
-            out_h: 1,
-            out_w: 1,
-            out_c: 1,
-            kernel_h: 1,
-            kernel_w: 1,
-            stride_h: 1,
-            stride_w: 1,
-            dilation_h: 1,
-            dilation_w: 1,
-            pad_top: 0,
-            pad_left: 0,
-        };
-        op::Conv {
-            input: 0,
-            output: 0,
-            scratch: 0,
-            groups: 1,
-            window,
-            weights: 0,
-            bias: 0,
-            multipliers: 0,
-            shift,
-            pad_value: 0,
-            out_zero,
-            act_min,
-            act_max,
-            coding: 0,
-            reserved: [0; 2],
-        }
+        let conv = testing::conv(testing::pointwise(1, 2, 1), BufferId(0), BufferId(0));
+        op::Conv { shift, out_zero, act_min, act_max, ..conv }
     }
 
     #[test]

@@ -135,22 +135,7 @@ mod tests {
 
     /// The most of 1000 groups of four taps with which skipping the others is faster.
     fn most_quads(pixels: u16) -> usize {
-        let window = op::Window {
-            in_h: 1,
-            in_w: pixels,
-            in_c: 400,
-            out_h: 1,
-            out_w: pixels,
-            out_c: 20,
-            kernel_h: 1,
-            kernel_w: 1,
-            stride_h: 1,
-            stride_w: 1,
-            dilation_h: 1,
-            dilation_w: 1,
-            pad_top: 0,
-            pad_left: 0,
-        };
+        let window = testing::pointwise(pixels, 400, 20);
         let params = testing::conv(window, BufferId(0), BufferId(1));
         assert_eq!(pairs(&params), 10);
         (0..=1000).filter(|&quads| is_sparse_faster(&params, quads)).max().unwrap()

@@ -14,7 +14,7 @@ mod rows;
 mod schedule;
 mod search;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 use std::collections::HashMap;
 

@@ -59,6 +59,26 @@ fn push_op(
     });
 }
 
+/// The window of a convolution over a row of so many pixels, each by itself.
+pub fn pointwise(pixels: u16, in_c: u16, out_c: u16) -> op::Window {
+    op::Window {
+        in_h: 1,
+        in_w: pixels,
+        in_c,
+        out_h: 1,
+        out_w: pixels,
+        out_c,
+        kernel_h: 1,
+        kernel_w: 1,
+        stride_h: 1,
+        stride_w: 1,
+        dilation_h: 1,
+        dilation_w: 1,
+        pad_top: 0,
+        pad_left: 0,
+    }
+}
+
 /// A convolution without constants.
 pub fn conv(window: op::Window, input: BufferId, output: BufferId) -> op::Conv {
     op::Conv {
@@ -85,19 +105,12 @@ fn push_conv(program: &mut Program, size: u16, input: BufferId) -> BufferId {
     let output = push_buffer(program, size);
     let window = op::Window {
         in_h: size,
-        in_w: size,
-        in_c: CHANNELS,
         out_h: size,
-        out_w: size,
-        out_c: CHANNELS,
         kernel_h: 3,
         kernel_w: 3,
-        stride_h: 1,
-        stride_w: 1,
-        dilation_h: 1,
-        dilation_w: 1,
         pad_top: 1,
         pad_left: 1,
+        ..pointwise(size, CHANNELS, CHANNELS)
     };
     let conv = conv(window, input, output);
     push_op(program, size, Params::Conv(conv), vec![input], output);
